@@ -1,0 +1,79 @@
+//! The credential that a request presents, in whichever header its SDK uses.
+
+use contract::{Fault, FaultKind, Origin};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName};
+
+/// Headers that carry a bare key, besides `Authorization: Bearer`.
+static KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("api-key"),
+];
+
+/// The one key that a request presents.
+///
+/// # Errors
+/// `Unauthenticated`: no key, an unreadable one, two different ones, or a
+/// signature that the gateway cannot check.
+pub fn present(headers: &HeaderMap) -> Result<&str, Fault> {
+    let mut found: Option<&str> = None;
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .map(|value| value.as_bytes())
+        .map(bearer)
+        .transpose()?;
+    let bare = KEY_HEADERS
+        .iter()
+        .filter_map(|name| headers.get(name))
+        .map(|value| std::str::from_utf8(value.as_bytes()).map_err(|_| unreadable()));
+    for key in bearer.into_iter().map(Ok).chain(bare) {
+        let key = key?;
+        match found {
+            Some(earlier) if earlier != key => return Err(two_keys()),
+            Some(_) | None => found = Some(key),
+        }
+    }
+    found.filter(|key| !key.is_empty()).ok_or_else(missing)
+}
+
+fn bearer(value: &[u8]) -> Result<&str, Fault> {
+    let text = std::str::from_utf8(value).map_err(|_| unreadable())?;
+    let (scheme, key) = text.split_once(' ').unwrap_or((text, ""));
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(key.trim());
+    }
+    if scheme.starts_with("AWS4-") {
+        return Err(unauthenticated(
+            "This gateway does not check AWS signatures, because it never holds your AWS keys. \
+             Send a Tollgate key as a bearer token instead: set AWS_BEARER_TOKEN_BEDROCK to it \
+             (or send `Authorization: Bearer tg-...`).",
+        ));
+    }
+    Err(unauthenticated(
+        "The Authorization header uses a scheme that is not accepted. Send \
+         `Authorization: Bearer tg-...` with a key of this gateway.",
+    ))
+}
+
+fn missing() -> Fault {
+    unauthenticated(
+        "No key was sent. Send a key of this gateway as `Authorization: Bearer tg-...`, \
+         `x-api-key`, `x-goog-api-key` or `api-key`.",
+    )
+}
+
+fn two_keys() -> Fault {
+    unauthenticated(
+        "Two different keys were sent in two headers. Send one key in one header, so that it is \
+         clear who is calling.",
+    )
+}
+
+fn unreadable() -> Fault {
+    unauthenticated("The key holds characters that a key of this gateway never has.")
+}
+
+fn unauthenticated(public: &'static str) -> Fault {
+    Fault::new(FaultKind::Unauthenticated, Origin::Client, public)
+}

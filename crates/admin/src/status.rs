@@ -1,0 +1,202 @@
+//! The plan in force, the state of the process, and the reload.
+//!
+//! Deliberately not here: any secret. A plan holds digests of keys only, and
+//! not even those are shown.
+
+use std::collections::BTreeMap;
+
+use plan::Plan;
+use serde::Serialize;
+
+use crate::reply::Reply;
+use crate::{AdminState, Reload};
+
+#[derive(Serialize)]
+struct PlanView<'a> {
+    digest: &'a str,
+    providers: Vec<ProviderView<'a>>,
+    models: Vec<ModelView<'a>>,
+    keys: Vec<KeyView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProviderView<'a> {
+    name: &'a str,
+    kind: &'static str,
+    dialects: Vec<&'static str>,
+    /// Host and port; null for a model inside the gateway.
+    address: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ModelView<'a> {
+    name: &'a str,
+    candidates: Vec<CandidateView<'a>>,
+}
+
+#[derive(Serialize)]
+struct CandidateView<'a> {
+    provider: &'a str,
+    model: &'a str,
+}
+
+#[derive(Serialize)]
+struct KeyView<'a> {
+    id: &'a str,
+    tenant: &'a str,
+    app: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<&'a [String]>,
+    loopback_only: bool,
+}
+
+/// The plan in force.
+pub(crate) fn plan(plan: &Plan) -> Reply {
+    let providers = plan.providers.iter().map(|provider| ProviderView {
+        name: &provider.name,
+        kind: provider.kind.name,
+        dialects: provider
+            .dialects
+            .iter()
+            .map(|dialect| dialect.id().0)
+            .collect(),
+        address: provider
+            .endpoint
+            .as_ref()
+            .map(|at| format!("{}:{}", at.host, at.port)),
+    });
+    let models = plan.models.names().map(|(name, candidates)| ModelView {
+        name,
+        candidates: candidates
+            .iter()
+            .map(|candidate| CandidateView {
+                provider: plan
+                    .providers
+                    .get(candidate.provider)
+                    .map_or("", |at| &at.name),
+                model: &candidate.model,
+            })
+            .collect(),
+    });
+    let keys = plan.keys.consumers().map(|consumer| KeyView {
+        id: &consumer.key_id,
+        tenant: &consumer.tenant,
+        app: &consumer.app,
+        models: consumer.models.as_deref(),
+        loopback_only: consumer.loopback_only,
+    });
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort_by_key(|key| key.id);
+    Reply::json(&PlanView {
+        digest: &plan.digest,
+        providers: providers.collect(),
+        models: models.collect(),
+        keys,
+    })
+}
+
+#[derive(Serialize)]
+struct StatusView<'a> {
+    version: &'static str,
+    started: String,
+    uptime_ms: u64,
+    workers: usize,
+    plan: &'a str,
+    in_flight: u64,
+    open_streams: u64,
+    journal: JournalView,
+    index: Option<IndexView>,
+    figures: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct JournalView {
+    sent: u64,
+    written: u64,
+    synced: u64,
+    queued: u64,
+    queued_bytes: u64,
+    slots_in_use: u64,
+    slots_max: u64,
+    errors: u64,
+    refused: u64,
+    abandoned: u64,
+    clipped: u64,
+    lost_after_close: u64,
+    failing: Option<FailingView>,
+}
+
+#[derive(Serialize)]
+struct FailingView {
+    since: String,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct IndexView {
+    indexed: u64,
+    head: u64,
+    lag: u64,
+    undecodable: u64,
+    rebuilds: u64,
+    error: Option<String>,
+}
+
+/// How the process, its journal and its index are.
+pub(crate) fn status(state: &AdminState, now_us: u64) -> Reply {
+    let health = state.evidence.journal().health();
+    let plan = state.plan.load();
+    let meter = state.evidence.meter();
+    Reply::json(&StatusView {
+        version: env!("CARGO_PKG_VERSION"),
+        started: evidence::rfc3339(state.started_us),
+        uptime_ms: now_us.saturating_sub(state.started_us) / 1_000,
+        workers: state.workers,
+        plan: &plan.digest,
+        in_flight: meter.in_flight(),
+        open_streams: meter.open_streams(),
+        journal: JournalView {
+            sent: health.sent,
+            written: health.written,
+            synced: health.synced,
+            queued: health.queued(),
+            queued_bytes: health.queued_bytes,
+            slots_in_use: health.slots_in_use,
+            slots_max: health.slots_max,
+            errors: health.errors,
+            refused: health.refused,
+            abandoned: health.abandoned,
+            clipped: health.clipped,
+            lost_after_close: health.lost_after_close,
+            failing: health.failing.map(|failing| FailingView {
+                since: evidence::rfc3339(failing.since_unix_us),
+                error: failing.error,
+            }),
+        },
+        index: state.index.load_full().map(|index| {
+            let status = index.status();
+            IndexView {
+                indexed: status.indexed,
+                head: status.head,
+                lag: status.lag(),
+                undecodable: status.undecodable,
+                rebuilds: status.rebuilds,
+                error: status.error,
+            }
+        }),
+        figures: (state.figures)().into_iter().collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct Reloaded<'a> {
+    plan: &'a str,
+}
+
+/// Reads the configuration again.
+pub(crate) fn reload(reload: &Reload) -> Reply {
+    match reload() {
+        Ok(digest) => Reply::json(&Reloaded { plan: &digest }),
+        Err(diagnostics) => Reply::fault(422, "configuration_refused", &diagnostics),
+    }
+}

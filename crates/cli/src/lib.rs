@@ -1,0 +1,78 @@
+//! The command line: what can be typed, and what the help says.
+//!
+//! `tollgate logs` is carried out here too, by the admin API of the gateway.
+//!
+//! Deliberately not here: carrying out the other commands, which `gate` does.
+
+mod config;
+mod logs;
+mod serve;
+
+use std::io::Write;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use config::{ConfigArgs, ConfigCommand, Format, Source};
+pub use logs::{LogsArgs, Setting, StatusFilter, Trouble, read as read_logs};
+pub use serve::ServeArgs;
+
+/// The command that was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tollgate",
+    version,
+    about = "An AI gateway: one governed door between your applications and their models.",
+    long_about = "An AI gateway: one governed door between your applications and their models.\n\n\
+                  Without a command it serves. Without a configuration it finds providers from the \
+                  usual environment variables, or answers with its built-in sandbox model.",
+    after_help = "Examples:\n  \
+                  tollgate                          serve with what the environment gives\n  \
+                  tollgate --config tollgate.yaml   serve with a configuration\n  \
+                  tollgate config check             say what is wrong with ./tollgate.yaml\n  \
+                  tollgate logs --follow            watch calls as they end",
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+impl Cli {
+    /// The command; `serve` where none was typed.
+    pub fn command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.serve))
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway (the default).
+    Serve(ServeArgs),
+    /// Check, show or describe the configuration.
+    Config(ConfigArgs),
+    /// Read the records of a running gateway.
+    Logs(Box<LogsArgs>),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  \
+        tollgate completion bash > /etc/bash_completion.d/tollgate")]
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the version.
+    Version,
+}
+
+/// Writes the completion script for a shell.
+pub fn completion(shell: Shell, mut to: &mut dyn Write) {
+    let mut command = <Cli as CommandFactory>::command();
+    clap_complete::generate(shell, &mut command, "tollgate", &mut to);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! `tollgate serve`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// How to serve.
+#[derive(Clone, Debug, Default, Args)]
+#[command(
+    after_help = "Where the configuration comes from, first found: --config, \
+                        $TOLLGATE_CONFIG, ./tollgate.yaml, else the environment (see `tollgate \
+                        config show`)."
+)]
+pub struct ServeArgs {
+    /// Configuration file.
+    #[arg(short, long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder for records and state [default: the platform's data folder].
+    #[arg(long, value_name = "DIR", env = "TOLLGATE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Listen here for calls, instead of what the configuration says.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Listen here for operators, instead of what the configuration says.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub admin_listen: Option<String>,
+}

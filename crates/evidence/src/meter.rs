@@ -1,0 +1,384 @@
+//! The metrics. A caller resolves [`RouteHandles`] once per route and counts
+//! through them with plain atomics; names and labels appear only when they are
+//! rendered. Every family has a cap on its label sets; what exceeds it is
+//! counted under the label value `other`, and the overflow is counted too.
+//!
+//! Deliberately not here: HTTP, and what the gauges of other rooms mean
+//! ([`Meter::watch`] takes them as callbacks).
+
+mod exposition;
+mod family;
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use contract::{FaultKind, Origin, Usage};
+use store::{Journal, LineWriter, RecordIndex};
+
+use crate::histogram::{EXCHANGE_US, Histogram, OVERHEAD_US};
+use crate::record::{FaultNote, Outcome, Record};
+use family::Family;
+
+pub use exposition::CONTENT_TYPE;
+
+/// Most routes (dialect, operation, provider, model) with metrics of their own.
+const ROUTES_MAX: usize = 1_000;
+/// Most models with metrics of their own.
+const MODELS_MAX: usize = 500;
+/// Most tenants with metrics of their own.
+const TENANTS_MAX: usize = 500;
+/// Most outcomes of a reload.
+const RELOADS_MAX: usize = 16;
+
+/// Statuses with a label value of their own; others are counted by class.
+const STATUSES: [u16; 19] = [
+    200, 400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429, 499, 500, 501, 502, 503, 504, 529,
+];
+/// Label values of the classes, after those of [`STATUSES`].
+const STATUS_CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "none"];
+/// Token classes of [`Usage`], as label values.
+const TOKEN_CLASSES: [&str; 9] = [
+    "input",
+    "cached_read",
+    "cached_write",
+    "cached_write_1h",
+    "output",
+    "reasoning",
+    "audio_in",
+    "audio_out",
+    "image_in",
+];
+/// Origins in the order of the fault table.
+const ORIGINS: [Origin; 3] = [Origin::Client, Origin::Gateway, Origin::Provider];
+/// Outcomes in the order of their table.
+const OUTCOMES: [Outcome; 6] = [
+    Outcome::Unknown,
+    Outcome::Complete,
+    Outcome::Refused,
+    Outcome::Failed,
+    Outcome::Cut,
+    Outcome::Cancelled,
+];
+
+/// All metrics of one process.
+pub struct Meter {
+    requests: Family<4, Statuses>,
+    calls: Family<3, Calls>,
+    overhead: Family<2, Overhead>,
+    tokens: Family<2, Tokens>,
+    tenants: Family<1, Tenant>,
+    faults: [[AtomicU64; ORIGINS.len()]; FaultKind::ALL.len()],
+    outcomes: [AtomicU64; OUTCOMES.len()],
+    in_flight: Arc<AtomicI64>,
+    open_streams: Arc<AtomicI64>,
+    reloads: Family<1, AtomicU64>,
+    watched: Mutex<Watched>,
+}
+
+/// What is read when the metrics are rendered.
+#[derive(Default)]
+struct Watched {
+    plan: Option<String>,
+    journal: Option<Arc<dyn Journal>>,
+    lines: Option<Arc<LineWriter>>,
+    index: Option<Arc<RecordIndex>>,
+    gauges: Vec<Gauge>,
+}
+
+#[derive(Clone)]
+struct Gauge {
+    name: &'static str,
+    help: &'static str,
+    read: Arc<dyn Fn() -> Vec<Sample> + Send + Sync>,
+}
+
+/// One value of a watched gauge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Label names and values.
+    pub labels: Vec<(&'static str, String)>,
+    /// The value.
+    pub value: f64,
+}
+
+/// The labels of a route. Use the names of the plan, not the words of a
+/// caller: where a refusal happens before a model is known, leave it empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RouteKey<'a> {
+    /// The dialect of the caller.
+    pub dialect: &'a str,
+    /// Operation.
+    pub operation: &'a str,
+    /// Provider; empty if none was chosen.
+    pub provider: &'a str,
+    /// Model at the provider; empty if none was chosen.
+    pub model: &'a str,
+    /// Tenant; empty if unknown.
+    pub tenant: &'a str,
+}
+
+/// The counters of one route, resolved once and cached by the caller.
+#[derive(Debug)]
+pub struct RouteHandles {
+    statuses: Arc<Statuses>,
+    calls: Arc<Calls>,
+    overhead: Arc<Overhead>,
+    tokens: Arc<Tokens>,
+    tenant: Arc<Tenant>,
+}
+
+/// Requests by status.
+#[derive(Debug, Default)]
+struct Statuses([AtomicU64; STATUSES.len() + STATUS_CLASSES.len()]);
+
+/// Durations of calls.
+#[derive(Debug)]
+struct Calls {
+    duration: Histogram,
+    first_token: Histogram,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            duration: Histogram::new(&EXCHANGE_US),
+            first_token: Histogram::new(&EXCHANGE_US),
+        }
+    }
+}
+
+/// The gateway's own time.
+#[derive(Debug)]
+struct Overhead(Histogram);
+
+impl Default for Overhead {
+    fn default() -> Self {
+        Self(Histogram::new(&OVERHEAD_US))
+    }
+}
+
+/// Tokens by class.
+#[derive(Debug, Default)]
+struct Tokens([AtomicU64; TOKEN_CLASSES.len()]);
+
+/// What one tenant used.
+#[derive(Debug, Default)]
+struct Tenant {
+    requests: AtomicU64,
+    tokens_in: AtomicU64,
+    tokens_out: AtomicU64,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meter")
+    }
+}
+
+impl Meter {
+    /// A meter at zero.
+    pub fn new() -> Self {
+        Self {
+            requests: Family::new(["dialect", "operation", "provider", "model"], 2, ROUTES_MAX),
+            calls: Family::new(["operation", "provider", "model"], 1, MODELS_MAX),
+            overhead: Family::new(["dialect", "operation"], 0, ROUTES_MAX),
+            tokens: Family::new(["provider", "model"], 0, MODELS_MAX),
+            tenants: Family::new(["tenant"], 0, TENANTS_MAX),
+            faults: Default::default(),
+            outcomes: Default::default(),
+            in_flight: Arc::default(),
+            open_streams: Arc::default(),
+            reloads: Family::new(["outcome"], 0, RELOADS_MAX),
+            watched: Mutex::default(),
+        }
+    }
+
+    /// The handles of a route. Takes locks: call it once and keep the result.
+    pub fn route(&self, key: &RouteKey) -> Arc<RouteHandles> {
+        let RouteKey {
+            dialect,
+            operation,
+            provider,
+            model,
+            tenant,
+        } = *key;
+        Arc::new(RouteHandles {
+            statuses: self.requests.get([dialect, operation, provider, model]),
+            calls: self.calls.get([operation, provider, model]),
+            overhead: self.overhead.get([dialect, operation]),
+            tokens: self.tokens.get([provider, model]),
+            tenant: self.tenants.get([tenant]),
+        })
+    }
+
+    /// Counts one exchange as under way until the guard is dropped.
+    pub fn enter(&self) -> InFlight {
+        InFlight(Level::raise(&self.in_flight))
+    }
+
+    /// Counts one answer as being streamed until the guard is dropped.
+    pub fn open_stream(&self) -> OpenStream {
+        OpenStream(Level::raise(&self.open_streams))
+    }
+
+    /// Counts a finished exchange. [`crate::Slot::write`] does it; call it only
+    /// for an exchange that writes no record.
+    pub fn count(&self, record: &Record, route: &RouteHandles) {
+        route.statuses.0[status_index(record.status)].fetch_add(1, Relaxed);
+        route.calls.duration.observe_us(record.duration_us);
+        if let Some(us) = record.first_token_us() {
+            route.calls.first_token.observe_us(us);
+        }
+        if let Some(us) = record.overhead_us {
+            route.overhead.0.observe_us(us);
+        }
+        for (class, tokens) in token_classes(&record.usage).into_iter().enumerate() {
+            if tokens > 0 {
+                route.tokens.0[class].fetch_add(tokens, Relaxed);
+            }
+        }
+        let tenant = &route.tenant;
+        tenant.requests.fetch_add(1, Relaxed);
+        let (tokens_in, tokens_out) = (record.usage.input_total(), record.usage.output_total());
+        if tokens_in > 0 {
+            tenant.tokens_in.fetch_add(tokens_in, Relaxed);
+        }
+        if tokens_out > 0 {
+            tenant.tokens_out.fetch_add(tokens_out, Relaxed);
+        }
+        let outcome = OUTCOMES.iter().position(|known| *known == record.outcome);
+        self.outcomes[outcome.unwrap_or_default()].fetch_add(1, Relaxed);
+        if let Some(fault) = &record.fault {
+            self.count_fault(fault);
+        }
+    }
+
+    fn count_fault(&self, fault: &FaultNote) {
+        // A word that is not in the taxonomy is a bug of ours, and is counted
+        // as one.
+        let kinds = FaultKind::ALL;
+        let kind = kinds.iter().position(|kind| kind.name() == fault.kind);
+        let origin = ORIGINS
+            .iter()
+            .position(|origin| origin.name() == fault.origin);
+        let (kind, origin) = kind.zip(origin).unwrap_or((kinds.len() - 1, 1));
+        self.faults[kind][origin].fetch_add(1, Relaxed);
+    }
+
+    /// Exchanges under way.
+    pub fn in_flight(&self) -> u64 {
+        u64::try_from(self.in_flight.load(Relaxed)).unwrap_or_default()
+    }
+
+    /// Answers being streamed.
+    pub fn open_streams(&self) -> u64 {
+        u64::try_from(self.open_streams.load(Relaxed)).unwrap_or_default()
+    }
+
+    /// The plan that is now in force, by its digest.
+    pub fn plan_in_force(&self, digest: &str) {
+        self.watched().plan = Some(digest.to_owned());
+    }
+
+    /// Counts a reload by its outcome, such as `applied` or `rejected`.
+    pub fn reloaded(&self, outcome: &'static str) {
+        self.reloads.get([outcome]).fetch_add(1, Relaxed);
+    }
+
+    /// Shows the lag of this index.
+    pub fn watch_index(&self, index: Arc<RecordIndex>) {
+        self.watched().index = Some(index);
+    }
+
+    /// Shows a gauge of another room, read whenever the metrics are rendered.
+    /// `name` is the full name with its unit.
+    pub fn watch(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> Vec<Sample> + Send + Sync + 'static,
+    ) {
+        let read = Arc::new(read);
+        self.watched().gauges.push(Gauge { name, help, read });
+    }
+
+    pub(crate) fn watch_journal(&self, journal: Arc<dyn Journal>) {
+        self.watched().journal = Some(journal);
+    }
+
+    pub(crate) fn watch_lines(&self, lines: Arc<LineWriter>) {
+        self.watched().lines = Some(lines);
+    }
+
+    /// All metrics in the OpenMetrics text format; see [`CONTENT_TYPE`].
+    pub fn render(self: &Arc<Self>) -> String {
+        exposition::render(self)
+    }
+
+    fn watched(&self) -> std::sync::MutexGuard<'_, Watched> {
+        // Nothing that can panic runs under this lock.
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One exchange under way.
+#[derive(Debug)]
+pub struct InFlight(#[expect(dead_code, reason = "held for its drop")] Level);
+
+/// One answer being streamed.
+#[derive(Debug)]
+pub struct OpenStream(#[expect(dead_code, reason = "held for its drop")] Level);
+
+/// One unit of a gauge, given back when dropped.
+#[derive(Debug)]
+struct Level(Arc<AtomicI64>);
+
+impl Level {
+    fn raise(gauge: &Arc<AtomicI64>) -> Self {
+        gauge.fetch_add(1, Relaxed);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+fn status_index(status: u16) -> usize {
+    let known = STATUSES.iter().position(|known| *known == status);
+    known.unwrap_or_else(|| {
+        STATUSES.len()
+            + match status {
+                200..=299 => 0,
+                300..=399 => 1,
+                400..=499 => 2,
+                500..=599 => 3,
+                _ => 4,
+            }
+    })
+}
+
+fn token_classes(usage: &Usage) -> [u64; TOKEN_CLASSES.len()] {
+    [
+        usage.input,
+        usage.cached_read,
+        usage.cached_write,
+        usage.cached_write_1h,
+        usage.output,
+        usage.reasoning,
+        usage.audio_in,
+        usage.audio_out,
+        usage.image_in,
+    ]
+}
+
+#[cfg(test)]
+mod tests;

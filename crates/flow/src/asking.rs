@@ -1,0 +1,13 @@
+//! A request on its way to candidates.
+
+use contract::Request;
+use dialects::Survey;
+use dialects::json::Doc;
+
+/// A request on its way to candidates: its body, and its canonical form once
+/// somebody needed it.
+pub(crate) struct Asking<'a> {
+    pub(crate) doc: &'a Doc,
+    pub(crate) survey: Survey<'a>,
+    pub(crate) canonical: Option<Request>,
+}

@@ -1,0 +1,58 @@
+//! The one path of a request: every endpoint, every dialect, streaming or
+//! not, refusals included, leaves through here with exactly one record.
+//!
+//! `flow` composes the decisions of `judge`, the formats of `dialects` and
+//! the vendors of `providers`, and carries prepared calls across the `Wire`
+//! seam. Deliberately not here: sockets, the real clock, and any decision of
+//! its own.
+
+mod arrived;
+mod asking;
+mod attempt;
+mod count;
+mod exchange;
+mod faults;
+mod handles;
+mod local;
+mod path;
+mod prepare;
+mod reply;
+mod stream;
+mod tally;
+mod whole;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use contract::seams::{Clock, Dice, Wire};
+use evidence::Evidence;
+use plan::Plan;
+
+pub use exchange::{Caller, Exchange};
+pub use handles::Handles;
+pub use reply::{Cut, Reply, ReplyBody, ReplyStream};
+
+/// What every exchange of a worker needs.
+pub struct Flow {
+    /// The plan in force; each exchange loads it once.
+    pub plan: Arc<ArcSwap<Plan>>,
+    /// The way to upstreams.
+    pub wire: Arc<dyn Wire>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub dice: Arc<dyn Dice>,
+    /// Where records go.
+    pub evidence: Evidence,
+    /// Metric handles that were resolved before.
+    pub handles: Handles,
+}
+
+impl std::fmt::Debug for Flow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Flow")
+    }
+}

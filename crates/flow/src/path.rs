@@ -1,0 +1,167 @@
+//! The path of one request, stage by stage: a list of lines to read.
+
+use bytes::Bytes;
+use contract::{Fault, FaultKind, Operation, Origin};
+use dialects::Survey;
+use dialects::json::Doc;
+use evidence::Outcome;
+use judge::Facts;
+use routing::Candidate;
+
+use crate::arrived::Arrived;
+use crate::asking::Asking;
+use crate::exchange::Exchange;
+use crate::reply::{Reply, ReplyBody};
+
+impl Exchange {
+    /// Runs the exchange. `body` is the whole body, or why it could not be
+    /// read. Dropping the future, or the stream it returns, cancels it.
+    pub async fn run(mut self: Box<Self>, body: Result<Bytes, Fault>) -> Reply {
+        match self.answer(body).await {
+            Ok(Arrived::Whole {
+                body,
+                status,
+                content_type,
+                losses,
+            }) => {
+                let mut headers = self.headers(content_type);
+                self.declare(&losses, &mut headers);
+                self.record.bytes_out = body.len() as u64;
+                if let Some(ticket) = self.finish(status.as_u16(), Outcome::Complete) {
+                    ticket.await;
+                }
+                Reply {
+                    status,
+                    headers,
+                    body: ReplyBody::Whole(body),
+                }
+            }
+            Ok(Arrived::Stream(stream)) => stream.reply(self),
+            Err(fault) => self.refuse(&fault),
+        }
+    }
+
+    /// Identity was checked when the exchange was opened.
+    pub(crate) async fn answer(&mut self, body: Result<Bytes, Fault>) -> Result<Arrived, Fault> {
+        match self.route.operation {
+            Operation::ListModels | Operation::GetModel => return self.models(),
+            Operation::Chat | Operation::CountTokens | Operation::Embed => {}
+        }
+        let body = body?;
+        self.record.request.bytes = body.len() as u64;
+        let doc = Doc::request(body)?;
+        let survey = self.dialect.survey(&self.route, doc.root())?;
+        self.note(&survey);
+        let candidates = {
+            let facts = Facts {
+                consumer: self.consumer()?,
+                operation: self.route.operation,
+                model: &survey.model,
+            };
+            judge::candidates(&self.plan, &facts)?
+        };
+        let mut asking = Asking {
+            doc: &doc,
+            survey,
+            canonical: None,
+        };
+        self.try_each(&mut asking, &candidates).await
+    }
+
+    /// Tries the candidates in order until one commits.
+    async fn try_each(
+        &mut self,
+        asking: &mut Asking<'_>,
+        candidates: &[Candidate],
+    ) -> Result<Arrived, Fault> {
+        let mut last = None;
+        for candidate in candidates {
+            match self.attempt(asking, candidate).await {
+                Ok(arrived) => return Ok(arrived),
+                Err(fault) => {
+                    self.note_failed(&fault);
+                    if !another_may_help(&fault) {
+                        // That this candidate cannot take the request is no
+                        // answer where an earlier one could and broke.
+                        let unfit = fault.kind == FaultKind::Unsupported && last.is_some();
+                        if unfit {
+                            continue;
+                        }
+                        return Err(fault);
+                    }
+                    last = Some(fault);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(no_candidate))
+    }
+
+    fn note(&mut self, survey: &Survey<'_>) {
+        self.stream_usage = survey.stream_usage;
+        let facts = &mut self.record.request;
+        facts.model = Some(survey.model.as_ref().into());
+        facts.stream = survey.stream;
+        facts.turns = survey.turns;
+        facts.tools = survey.tools;
+        facts.output_tokens_max = survey
+            .output_tokens_max
+            .map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX));
+    }
+
+    fn models(&mut self) -> Result<Arrived, Fault> {
+        let consumer = self.consumer()?.clone();
+        let id = self.id.text();
+        let visible = judge::models(&self.plan, &consumer);
+        let body = match self.route.model.as_deref() {
+            None => self
+                .dialect
+                .write_models(&visible, &self.asked(id.as_str(), None)),
+            Some(wanted) => {
+                let one = visible.iter().find(|entry| entry.id == wanted).copied();
+                let one = one.ok_or_else(|| {
+                    self.plan
+                        .models
+                        .unknown(wanted, |name| consumer.may_use(name))
+                })?;
+                self.dialect
+                    .write_models(&[one], &self.asked(id.as_str(), None))
+            }
+        };
+        Ok(Arrived::json(body, Vec::new()))
+    }
+}
+
+/// Whether another candidate may do better: the provider is to blame, and the
+/// same request may succeed elsewhere.
+fn another_may_help(fault: &Fault) -> bool {
+    match fault.kind {
+        FaultKind::UpstreamBusy
+        | FaultKind::UpstreamBroken
+        | FaultKind::Timeout
+        | FaultKind::Overloaded => true,
+        FaultKind::BadRequest
+        | FaultKind::Unsupported
+        | FaultKind::Blocked
+        | FaultKind::Unauthenticated
+        | FaultKind::OverBudget
+        | FaultKind::Forbidden
+        | FaultKind::UnknownModel
+        | FaultKind::UnknownPath
+        | FaultKind::MethodNotAllowed
+        | FaultKind::TooLarge
+        | FaultKind::UnsupportedMedia
+        | FaultKind::Conflict
+        | FaultKind::RateLimited
+        | FaultKind::UpstreamRefused
+        | FaultKind::Cancelled
+        | FaultKind::Internal => false,
+    }
+}
+
+fn no_candidate() -> Fault {
+    Fault::new(
+        FaultKind::Overloaded,
+        Origin::Gateway,
+        "Nobody can serve this model at the moment. Try again shortly, or use another model.",
+    )
+}

@@ -1,0 +1,186 @@
+//! Preparing a call: same dialect by splicing, another by translation.
+
+use std::sync::Arc;
+
+use contract::seams::{Endpoint, Outbound, Pieces};
+use contract::{Fault, Loss};
+use dialects::carry;
+use dialects::splice::{self, Edit};
+use dialects::{Call, Dialect, Target};
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
+use plan::{LossPolicy, ProviderPlan};
+use routing::Candidate;
+
+use crate::asking::Asking;
+use crate::exchange::Exchange;
+use crate::reply::JSON;
+
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION")));
+
+/// What must be known of a call when its answer comes.
+pub(crate) struct Prepared {
+    /// The dialect that the upstream is spoken to in.
+    pub(crate) dialect: &'static dyn Dialect,
+    /// The same as the caller's: bytes pass untouched.
+    pub(crate) same: bool,
+    /// We made the upstream report usage in the stream: leave it out again.
+    pub(crate) hide_usage: bool,
+    /// What the translation of the request lost.
+    pub(crate) losses: Vec<Loss>,
+}
+
+impl Exchange {
+    /// Prepares the call of a candidate in a dialect that it speaks.
+    pub(crate) fn prepare(
+        &self,
+        asking: &mut Asking<'_>,
+        candidate: &Candidate,
+        provider: &ProviderPlan,
+        dialect: &'static dyn Dialect,
+    ) -> Result<(Outbound, Prepared), Fault> {
+        let same = dialect.id() == self.dialect.id();
+        let stream = asking.survey.stream;
+        let hide_usage = same && stream && asking.survey.ask_usage.is_some();
+        let (body, losses) = if same && !carry::may_carry(asking.doc) {
+            (splice_body(asking, candidate, dialect), Vec::new())
+        } else {
+            self.translate(asking, candidate, dialect)?
+        };
+        let call = Call {
+            operation: self.route.operation,
+            model: &candidate.model,
+            stream,
+            variant: if same { self.route.variant } else { 0 },
+            query: if same { self.head.uri.query() } else { None },
+        };
+        let destination = dialect.destination(&call);
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, JSON);
+        let accept = if stream {
+            dialect.framing().content_type()
+        } else {
+            "application/json"
+        };
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(USER_AGENT, AGENT);
+        if same {
+            forward(dialect, &self.head.headers, &mut headers);
+        }
+        for (name, value) in destination.headers {
+            headers.entry(name).or_insert(value);
+        }
+        for (name, value) in &provider.headers {
+            headers.insert(name, value.clone());
+        }
+        let path = match provider.base_path.as_str() {
+            "" => destination.path,
+            base => format!("{base}{}", destination.path),
+        };
+        let mut outbound = Outbound {
+            endpoint: endpoint(provider)?,
+            method: destination.method,
+            path,
+            headers,
+            body,
+            head_ms: provider.times.head_ms,
+        };
+        let now_us = self.flow.clock.unix_us();
+        provider
+            .kind
+            .provider
+            .authorize(&provider.account, &mut outbound, now_us)?;
+        Ok((
+            outbound,
+            Prepared {
+                dialect,
+                same,
+                hide_usage,
+                losses,
+            },
+        ))
+    }
+
+    /// Reads the canonical request, if nobody has yet.
+    pub(crate) fn read<'a>(
+        &self,
+        asking: &'a mut Asking<'_>,
+    ) -> Result<&'a contract::Request, Fault> {
+        if asking.canonical.is_none() {
+            asking.canonical = Some(self.dialect.read_request(&self.route, asking.doc.root())?);
+        }
+        Ok(asking.canonical.as_ref().expect("it was just read"))
+    }
+
+    fn translate(
+        &self,
+        asking: &mut Asking<'_>,
+        candidate: &Candidate,
+        dialect: &dyn Dialect,
+    ) -> Result<(Pieces, Vec<Loss>), Fault> {
+        self.read(asking)?;
+        let request = asking.canonical.as_mut().expect("it was just read");
+        request.model = candidate.model.to_string();
+        let settings = &self.plan.settings;
+        let target = Target {
+            card: &candidate.card,
+            unsupported: settings.unsupported,
+        };
+        let written = dialect.write_request(request, &target)?;
+        match (settings.losses, written.losses.first()) {
+            (LossPolicy::Refuse, Some(loss)) => Err(Fault::unsupported(format!(
+                "`{}` cannot be carried to this model: {}. Leave it out, or choose a model whose \
+                 provider has it.",
+                loss.what, loss.why
+            ))
+            .at(loss.what.clone())),
+            (LossPolicy::Refuse, None) | (LossPolicy::Declare, _) => {
+                Ok(([written.body].into_iter().collect(), written.losses))
+            }
+        }
+    }
+}
+
+/// The caller's own bytes, but for the spans that change.
+fn splice_body(asking: &Asking<'_>, candidate: &Candidate, dialect: &dyn Dialect) -> Pieces {
+    let survey = &asking.survey;
+    let mut edits = Vec::new();
+    if let Some(span) = survey.model_span.clone()
+        && *survey.model != *candidate.model
+    {
+        let with = dialects::json::string(&candidate.model).into();
+        edits.push(Edit { span, with });
+    }
+    if let Some(at) = survey.model_at {
+        let with = format!("\"model\":{},", dialects::json::string(&candidate.model)).into();
+        edits.push(Edit { span: at..at, with });
+    }
+    if *survey.model != *candidate.model {
+        edits.extend(dialect.rename_model(asking.doc.root(), &candidate.model));
+    }
+    if survey.stream {
+        edits.extend(survey.ask_usage.clone());
+    }
+    let body = asking.doc.bytes();
+    if edits.is_empty() {
+        [body.clone()].into_iter().collect()
+    } else {
+        splice::apply(body, edits)
+    }
+}
+
+fn forward(dialect: &dyn Dialect, from: &HeaderMap, to: &mut HeaderMap) {
+    for name in dialect.forwarded_headers() {
+        for value in from.get_all(name) {
+            to.append(name.clone(), value.clone());
+        }
+    }
+}
+
+fn endpoint(provider: &ProviderPlan) -> Result<Arc<Endpoint>, Fault> {
+    provider
+        .endpoint
+        .clone()
+        .ok_or_else(|| crate::faults::internal("a provider without an endpoint was called"))
+}

@@ -1,0 +1,453 @@
+//! Streams: pulled from the upstream, watched or translated frame by frame,
+//! handed on together as they arrived together.
+//!
+//! There is no channel and no task between the stages, so backpressure and
+//! cancellation come free: a slow caller does not pull, and a caller that
+//! goes away drops everything down to the upstream's connection.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use contract::seams::{Alarm, Clock, Inbound, InboundBody, Ticks};
+use contract::{Event, Fault, Loss};
+use dialects::Tally;
+use dialects::framing::{Batch, Splitter};
+use evidence::{FaultNote, OpenStream, Outcome};
+use http::{HeaderValue, StatusCode};
+use plan::{ProviderPlan, Times};
+use store::Ticket;
+
+use crate::asking::Asking;
+use crate::exchange::Exchange;
+use crate::faults::{too_slow, wire_fault};
+use crate::prepare::Prepared;
+use crate::reply::{Cut, Reply, ReplyBody, ReplyStream};
+
+mod through;
+
+use through::Through;
+
+/// Frames that are ready together are written together, up to this size.
+const TOGETHER_BYTES_MAX: usize = 16 * 1024;
+/// Most bytes that may arrive before the first content of a stream.
+const HEAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// A stream from an upstream, and its place in time.
+pub(crate) struct Streaming {
+    source: Source,
+    through: Through,
+    tally: Tally,
+    /// Bytes that are ready for the caller.
+    ready: BytesMut,
+    /// One batch that passes as it arrived, kept apart to save a copy.
+    whole: Bytes,
+    clocked: Clocked,
+    losses: Vec<Loss>,
+    /// What went wrong in the read that also brought the first content. It is
+    /// told in band, so that the outcome does not hang on how the network cut
+    /// the stream.
+    broken: Option<Fault>,
+    ended: bool,
+    /// Bytes of the frames that came, whether they pass or not. One that is
+    /// not complete has a limit of its own, and may be an image.
+    arrived: usize,
+}
+
+/// Where frames come from.
+enum Source {
+    /// An upstream.
+    Upstream {
+        body: Box<dyn InboundBody>,
+        splitter: Splitter,
+    },
+    /// A model inside the gateway.
+    Local(std::vec::IntoIter<Event>),
+}
+
+/// The deadlines of a stream. The idle time runs only while we wait for the
+/// upstream, so a slow reader never makes a provider look stalled.
+struct Clocked {
+    clock: Arc<dyn Clock>,
+    alarm: Box<dyn Alarm>,
+    times: Times,
+    sent: Ticks,
+    waiting_since: Option<Ticks>,
+}
+
+impl Clocked {
+    fn due(&self, committed: bool, now: Ticks) -> Ticks {
+        let pause = if committed {
+            self.waiting_since
+                .unwrap_or(now)
+                .plus_ms(self.times.idle_ms)
+        } else {
+            self.sent.plus_ms(self.times.first_token_ms)
+        };
+        pause.min(self.sent.plus_ms(self.times.total_ms))
+    }
+
+    /// Ready when the upstream has kept us waiting too long.
+    fn poll_overdue(&mut self, committed: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let now = self.clock.now();
+        self.waiting_since.get_or_insert(now);
+        while self.alarm.poll_ring(cx).is_ready() {
+            let now = self.clock.now();
+            let due = self.due(committed, now);
+            if now >= due {
+                return Poll::Ready(());
+            }
+            self.alarm.set(due);
+        }
+        Poll::Pending
+    }
+}
+
+impl Streaming {
+    pub(crate) fn new(
+        exchange: &Exchange,
+        asking: &Asking<'_>,
+        provider: &ProviderPlan,
+        prepared: Prepared,
+        inbound: Inbound,
+    ) -> Self {
+        let splitter = prepared.dialect.framing().splitter();
+        let through = if prepared.same {
+            Through::watching(prepared.dialect.stream_watcher(prepared.hide_usage))
+        } else {
+            let id = exchange.id.text();
+            let asked = exchange.asked(id.as_str(), asking.canonical.as_ref());
+            Through::translating(
+                prepared.dialect.stream_reader(),
+                exchange.dialect.stream_writer(&asked),
+            )
+        };
+        let source = Source::Upstream {
+            body: inbound.body,
+            splitter,
+        };
+        Self::from(exchange, source, through, provider.times, prepared.losses)
+    }
+
+    /// The stream of a model inside the gateway.
+    pub(crate) fn of_events(exchange: &Exchange, asking: &Asking<'_>, events: Vec<Event>) -> Self {
+        let id = exchange.id.text();
+        let asked = exchange.asked(id.as_str(), asking.canonical.as_ref());
+        let through = Through::writing(exchange.dialect.stream_writer(&asked));
+        let source = Source::Local(events.into_iter());
+        Self::from(exchange, source, through, Times::default(), Vec::new())
+    }
+
+    fn from(
+        exchange: &Exchange,
+        source: Source,
+        through: Through,
+        times: Times,
+        losses: Vec<Loss>,
+    ) -> Self {
+        let clock = exchange.flow.clock.clone();
+        let sent = exchange.sent();
+        let first = times.first_token_ms.min(times.idle_ms).min(times.total_ms);
+        let alarm = clock.alarm(sent.plus_ms(first));
+        let clocked = Clocked {
+            clock,
+            alarm,
+            times,
+            sent,
+            waiting_since: None,
+        };
+        Self {
+            source,
+            through,
+            tally: Tally::default(),
+            ready: BytesMut::new(),
+            whole: Bytes::new(),
+            clocked,
+            losses,
+            broken: None,
+            ended: false,
+            arrived: 0,
+        }
+    }
+
+    /// Waits for the first content. Until then another candidate may still
+    /// be tried; nothing has reached the caller.
+    pub(crate) async fn commit(&mut self, exchange: &mut Exchange) -> Result<(), Fault> {
+        // Noted at each step, because the caller may leave in any of them, and
+        // what a failed attempt cost is billed as well.
+        poll_fn(|cx| {
+            let committed = self.poll_commit(cx);
+            if let Some(attempt) = exchange.attempt_mut() {
+                attempt.usage = self.tally.usage;
+            }
+            committed
+        })
+        .await?;
+        let now = exchange.elapsed_us();
+        if let Some(attempt) = exchange.attempt_mut() {
+            attempt.committed = true;
+            attempt.usage = None;
+            attempt.times.first_token_us = Some(now);
+        }
+        Ok(())
+    }
+
+    fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        loop {
+            if self.tally.committed {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(fault) = self.tally.fault.take() {
+                return Poll::Ready(Err(fault));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if self.arrived > HEAD_BYTES_MAX {
+                return Poll::Ready(Err(crate::faults::no_content(HEAD_BYTES_MAX)));
+            }
+            match self.poll_more(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(fault)) if self.tally.committed => self.broken = Some(fault),
+                Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Takes in what the source has next; sets `ended` at its clean end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let next = match &mut self.source {
+            Source::Local(events) => {
+                match events.next() {
+                    Some(event) => self.through.event(event, &mut self.tally, &mut self.ready),
+                    None => self.ended = true,
+                }
+                return Poll::Ready(Ok(()));
+            }
+            Source::Upstream { body, .. } => body.poll_chunk(cx),
+        };
+        let taken = match next {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.clocked.waiting_since = None;
+                self.take_chunk(chunk)
+            }
+            Poll::Ready(Some(Err(fault))) => Err(wire_fault(fault)),
+            Poll::Ready(None) => return Poll::Ready(self.close()),
+            Poll::Pending => match self.clocked.poll_overdue(self.tally.committed, cx) {
+                Poll::Ready(()) => Err(too_slow()),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        // What goes wrong behind the end marker (a reset, silence, rubbish)
+        // takes nothing from an answer that is whole.
+        Poll::Ready(taken.or_else(|fault| self.close().map_err(|_| fault)))
+    }
+
+    fn take_chunk(&mut self, chunk: Bytes) -> Result<(), Fault> {
+        let Source::Upstream { splitter, .. } = &mut self.source else {
+            return Ok(());
+        };
+        let batch = splitter.push(chunk)?;
+        self.arrived += batch.bytes.len();
+        let broken = splitter.broken().cloned();
+        if !batch.frames.is_empty() {
+            let passes = self
+                .through
+                .batch(&batch, &mut self.tally, &mut self.ready)?;
+            if passes {
+                self.pass(batch);
+            }
+        }
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// A batch that passes as it is: not copied if it is alone.
+    fn pass(&mut self, batch: Batch) {
+        if self.ready.is_empty() && self.whole.is_empty() {
+            self.whole = batch.bytes;
+            return;
+        }
+        self.gather();
+        self.ready.extend_from_slice(&batch.bytes);
+    }
+
+    /// Puts the batch that was kept apart before what came behind it.
+    fn gather(&mut self) {
+        if !self.whole.is_empty() {
+            let whole = std::mem::take(&mut self.whole);
+            let behind = std::mem::take(&mut self.ready);
+            self.ready.reserve(whole.len() * 2 + behind.len());
+            self.ready.extend_from_slice(&whole);
+            self.ready.extend_from_slice(&behind);
+        }
+    }
+
+    /// Nothing more comes from the upstream.
+    fn close(&mut self) -> Result<(), Fault> {
+        self.ended = true;
+        if let Source::Upstream { splitter, .. } = &self.source
+            && splitter.is_mid_frame()
+            && !self.tally.ended
+        {
+            return Err(dialects::fold::unfinished());
+        }
+        self.through.close(&mut self.tally, &mut self.ready)
+    }
+
+    /// All that is ready for the caller.
+    fn take(&mut self) -> Option<Bytes> {
+        if self.ready.is_empty() {
+            let whole = std::mem::take(&mut self.whole);
+            return (!whole.is_empty()).then_some(whole);
+        }
+        self.gather();
+        Some(self.ready.split().freeze())
+    }
+
+    fn is_full(&self) -> bool {
+        self.ready.len() + self.whole.len() >= TOGETHER_BYTES_MAX
+    }
+
+    /// The reply of a stream that has committed.
+    pub(crate) fn reply(self: Box<Self>, mut exchange: Box<Exchange>) -> Reply {
+        let content_type = exchange.dialect.framing().content_type();
+        let mut headers = exchange.headers(HeaderValue::from_static(content_type));
+        headers.insert(
+            http::header::CACHE_CONTROL,
+            HeaderValue::from_static("no-cache"),
+        );
+        let losses: Vec<Loss> = self
+            .losses
+            .iter()
+            .chain(self.through.losses())
+            .cloned()
+            .collect();
+        exchange.declare(&losses, &mut headers);
+        let declared = losses.len();
+        // Nobody asks for them from here on, and a stream may last for long.
+        exchange.head.headers = http::HeaderMap::new();
+        let open = exchange.flow.evidence.meter().open_stream();
+        let going = Going {
+            stream: self,
+            exchange,
+            declared,
+            done: false,
+            ticket: None,
+            _open: open,
+        };
+        let body = ReplyBody::Stream(Box::new(going));
+        Reply {
+            status: StatusCode::OK,
+            headers,
+            body,
+        }
+    }
+}
+
+/// A committed stream on its way to the caller. From here on there is no
+/// other candidate, only in-band faults.
+struct Going {
+    stream: Box<Streaming>,
+    exchange: Box<Exchange>,
+    /// How many losses the head of the answer declared.
+    declared: usize,
+    done: bool,
+    /// The end waits for the record, where the operator asks for that.
+    ticket: Option<Ticket>,
+    _open: OpenStream,
+}
+
+impl Going {
+    /// What is left for the caller, and the record.
+    fn last(&mut self, outcome: Outcome) -> Option<Bytes> {
+        let rest = self.stream.take().map(|bytes| self.count(bytes));
+        self.done = true;
+        self.note_rest();
+        self.ticket = self.exchange.finish(StatusCode::OK.as_u16(), outcome);
+        rest
+    }
+
+    fn note_rest(&mut self) {
+        let tally = std::mem::take(&mut self.stream.tally);
+        self.exchange.note_tally(&tally);
+        let all = self
+            .stream
+            .losses
+            .iter()
+            .chain(self.stream.through.losses());
+        self.exchange
+            .record
+            .losses
+            .extend(all.skip(self.declared).map(Into::into));
+    }
+
+    /// The fault as the last bytes of the stream, in the caller's dialect.
+    fn fail(&mut self, fault: &Fault) -> Option<Bytes> {
+        self.exchange.record.fault = Some(FaultNote::from(fault));
+        let id = self.exchange.id.text();
+        let frame = self.exchange.dialect.write_fault_frame(fault, id.as_str());
+        self.stream.gather();
+        self.stream.ready.extend_from_slice(&frame);
+        self.last(Outcome::Cut)
+    }
+}
+
+impl ReplyStream for Going {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        if self.done {
+            return match &mut self.ticket {
+                Some(ticket) => Pin::new(ticket).poll(cx).map(|_| None),
+                None => Poll::Ready(None),
+            };
+        }
+        if let Some(fault) = self.stream.broken.take() {
+            return Poll::Ready(self.fail(&fault).map(Ok));
+        }
+        loop {
+            // An error that the upstream reported in the stream: for a caller
+            // of the same dialect it has passed as it came.
+            if let Some(fault) = self.stream.tally.fault.take() {
+                if self.stream.through.passes_faults() {
+                    self.exchange.record.fault = Some(FaultNote::from(&fault));
+                    return Poll::Ready(self.last(Outcome::Cut).map(Ok));
+                }
+                return Poll::Ready(self.fail(&fault).map(Ok));
+            }
+            if self.stream.ended {
+                return Poll::Ready(self.last(Outcome::Complete).map(Ok));
+            }
+            if self.stream.is_full() {
+                break;
+            }
+            match self.stream.poll_more(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(fault)) => {
+                    return Poll::Ready(self.fail(&fault).map(Ok));
+                }
+                Poll::Pending => break,
+            }
+        }
+        match self.stream.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(self.count(bytes)))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Going {
+    fn count(&mut self, bytes: Bytes) -> Bytes {
+        self.exchange.record.bytes_out += bytes.len() as u64;
+        bytes
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        if !self.done {
+            self.note_rest();
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Where the configuration comes from, and how it changes while the gateway
+//! runs.
+//!
+//! Deliberately not here: what a document means, which is `plan`'s, and what
+//! is done with a new plan, which is the assembly's.
+
+mod commands;
+mod engines;
+mod keys;
+mod loader;
+mod sources;
+mod watch;
+
+pub(crate) use commands::run as run_command;
+pub(crate) use keys::default_data_dir;
+pub(crate) use loader::{Loaded, Loader, Overrides, locate};
+pub(crate) use watch::{Outcome, Reloader, watch};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Random and lasting keys, and the folder they last in.
+
+use std::fmt::Write as _;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// File of the data folder with the key of plan digests.
+const DIGEST_KEY_FILE: &str = "digest.key";
+/// Random bytes of a development key.
+const DEVELOPMENT_KEY_BYTES: usize = 18;
+
+/// 32 random bytes.
+pub(super) fn random() -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(key)
+}
+
+/// A fresh key that works only on this machine, such as `tg-dev-3f..`.
+pub(super) fn development_key() -> io::Result<String> {
+    let mut key = "tg-dev-".to_owned();
+    for byte in &random()?[..DEVELOPMENT_KEY_BYTES] {
+        write!(key, "{byte:02x}").map_err(io::Error::other)?;
+    }
+    Ok(key)
+}
+
+/// The key of plan digests: made once, kept in the data folder, so that the
+/// same document has the same digest after a restart. Gateways that shall
+/// show equal digests share this file.
+///
+/// # Errors
+/// The folder cannot be made, or the file is not a key.
+pub(super) fn digest_key(data_dir: &Path) -> io::Result<[u8; 32]> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)?;
+    let path = data_dir.join(DIGEST_KEY_FILE);
+    match fs::read(&path) {
+        Ok(bytes) => bytes.try_into().map_err(|_| {
+            let what = format!("{} is not 32 bytes long; remove it", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(&path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes beside the path first, so that nobody ever reads half a key.
+fn make_key(path: &Path) -> io::Result<[u8; 32]> {
+    let key = random()?;
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    Ok(key)
+}
+
+/// The platform's data folder: what the service manager gives, else the
+/// user's.
+pub(crate) fn default_data_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let given = |name: &str| {
+        env(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    if let Some(state) = given("STATE_DIRECTORY") {
+        return state;
+    }
+    let below_home = match cfg!(target_os = "macos") {
+        true => "Library/Application Support",
+        false => ".local/share",
+    };
+    given("XDG_DATA_HOME")
+        .or_else(|| given("HOME").map(|home| home.join(below_home)))
+        .map_or_else(
+            || PathBuf::from("tollgate-data"),
+            |base| base.join("tollgate"),
+        )
+}

@@ -1,0 +1,289 @@
+//! One load: find, read, complete and compile.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use contract::Secret;
+use plan::{
+    Compiled, Diagnostic, Discovery, Document, Draft, Given, ListenerEntry, Listeners, Providers,
+    compile, discover, read,
+};
+
+use super::engines;
+use super::keys::{self, default_data_dir};
+use super::sources::{Machine, read_text, variable};
+
+/// Looked for in the working folder.
+const DEFAULT_FILE: &str = "tollgate.yaml";
+/// Names the file where no argument does.
+const CONFIG_ENV: &str = "TOLLGATE_CONFIG";
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// No file: what the environment gives.
+    Environment,
+}
+
+impl Origin {
+    /// Its name in messages.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Environment => "environment".to_owned(),
+        }
+    }
+}
+
+/// The first of: the argument, `$TOLLGATE_CONFIG`, `./tollgate.yaml`, the
+/// environment. A file that was named need not exist; loading says so.
+pub(crate) fn locate(argument: Option<&Path>) -> Origin {
+    let named = argument.map(Path::to_owned).or_else(|| {
+        variable(CONFIG_ENV)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    });
+    match named {
+        Some(path) => Origin::File(path),
+        None if Path::new(DEFAULT_FILE).exists() => Origin::File(PathBuf::from(DEFAULT_FILE)),
+        None => Origin::Environment,
+    }
+}
+
+/// What arguments say over the document.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Overrides {
+    /// Data folder.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The one listener for calls.
+    pub(crate) listen: Option<String>,
+    /// The one listener for operators.
+    pub(crate) admin_listen: Option<String>,
+}
+
+/// Loads a configuration, again and again.
+pub(crate) struct Loader {
+    /// Where from.
+    pub(crate) origin: Origin,
+    overrides: Overrides,
+    ring_key: Secret<[u8; 32]>,
+    development_key: Secret<String>,
+    digest_key: OnceLock<Secret<[u8; 32]>>,
+}
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// Plan and settings.
+    pub(crate) compiled: Compiled,
+    /// What it came from, for the admin API.
+    pub(crate) document: Document,
+    /// The data folder, absolute or relative to the working folder.
+    pub(crate) data_dir: PathBuf,
+    /// The key that was made because there are none.
+    pub(crate) development_key: Option<Secret<String>>,
+    /// What was found in the environment, where that was asked for.
+    pub(crate) discovery: Option<Discovery>,
+    /// Files it was made from.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Everything that is wrong.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The file itself could not be read (exit code 2, not 1).
+    pub(crate) is_unreadable: bool,
+    /// Files whose change may mend it.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Failure {
+    /// The failure as text; `name` is what to call the source.
+    pub(crate) fn render(&self, name: &str, colour: bool) -> String {
+        plan::render(&self.diagnostics, name, colour)
+    }
+}
+
+/// A document with everything but its plan.
+pub(super) struct Completed {
+    pub(super) draft: Draft,
+    pub(super) discovery: Option<Discovery>,
+    pub(super) machine: Machine,
+}
+
+impl Loader {
+    /// A loader with fresh keys. The development key stays the same for as
+    /// long as it lives.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(crate) fn new(origin: Origin, overrides: Overrides) -> io::Result<Self> {
+        Ok(Self {
+            origin,
+            overrides,
+            ring_key: Secret::new(keys::random()?),
+            development_key: Secret::new(keys::development_key()?),
+            digest_key: OnceLock::new(),
+        })
+    }
+
+    /// A loader that leaves no trace on disk; its digests mean nothing.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    pub(super) fn dry(origin: Origin) -> io::Result<Self> {
+        let loader = Self::new(origin, Overrides::default())?;
+        loader.digest_key.get_or_init(|| Secret::new([0; 32]));
+        Ok(loader)
+    }
+
+    /// Loads.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub(crate) fn load(&self) -> Result<Loaded, Failure> {
+        let Completed {
+            mut draft,
+            discovery,
+            machine,
+        } = self.complete()?;
+        let added = draft
+            .document
+            .add_development_key(self.development_key.expose());
+        let data_dir = self.data_dir(&draft.document);
+        let digest_key = match self.digest_key(&data_dir) {
+            Ok(key) => key,
+            Err(error) => {
+                let what = format!(
+                    "the data folder {} cannot be used: {error}",
+                    data_dir.display()
+                );
+                let instead = "give a folder that the gateway may write: `--data-dir`";
+                return Err(failure(
+                    vec![Diagnostic::of_file(what, instead)],
+                    self.files(machine),
+                ));
+            }
+        };
+        let given = Given {
+            sources: &machine,
+            ring_key: *self.ring_key.expose(),
+            digest_key,
+        };
+        let compiled = compile(&draft, &given);
+        let files = self.files(machine);
+        Ok(Loaded {
+            compiled: compiled.map_err(|diagnostics| failure(diagnostics, files.clone()))?,
+            document: draft.document,
+            data_dir,
+            development_key: added.then(|| self.development_key.clone()),
+            discovery,
+            files,
+        })
+    }
+
+    /// Reads the document and fills in what is left to the environment.
+    pub(super) fn complete(&self) -> Result<Completed, Failure> {
+        let folder = match &self.origin {
+            Origin::File(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
+            Origin::Environment => PathBuf::new(),
+        };
+        let machine = Machine::new(&folder);
+        let mut draft = match &self.origin {
+            Origin::Environment => Draft::from(Document {
+                providers: Providers::Auto,
+                ..Document::default()
+            }),
+            Origin::File(path) => {
+                let text = read_text(path).map_err(|why| unreadable(path, &why))?;
+                match read(&text, &machine) {
+                    Ok(draft) => draft,
+                    Err(diagnostics) => return Err(failure(diagnostics, self.files(machine))),
+                }
+            }
+        };
+        let discovery = matches!(draft.document.providers, Providers::Auto).then(look_around);
+        if let Some(discovery) = &discovery {
+            draft.document.fill_auto(discovery.clone());
+        }
+        self.override_in(&mut draft.document);
+        Ok(Completed {
+            draft,
+            discovery,
+            machine,
+        })
+    }
+
+    fn override_in(&self, document: &mut Document) {
+        let at = |address: &String| {
+            Listeners(vec![ListenerEntry {
+                address: Some(address.clone()),
+                ..ListenerEntry::default()
+            }])
+        };
+        if let Some(address) = &self.overrides.listen {
+            document.listen.data = at(address);
+        }
+        if let Some(address) = &self.overrides.admin_listen {
+            document.listen.admin = at(address);
+        }
+        if let Some(folder) = &self.overrides.data_dir {
+            document.data_dir = Some(folder.display().to_string());
+        }
+    }
+
+    fn data_dir(&self, document: &Document) -> PathBuf {
+        let configured = document.data_dir.as_ref().map(PathBuf::from);
+        configured.unwrap_or_else(|| default_data_dir(&variable))
+    }
+
+    fn digest_key(&self, data_dir: &Path) -> io::Result<[u8; 32]> {
+        if let Some(key) = self.digest_key.get() {
+            return Ok(*key.expose());
+        }
+        let key = keys::digest_key(data_dir)?;
+        Ok(*self.digest_key.get_or_init(|| Secret::new(key)).expose())
+    }
+
+    fn files(&self, machine: Machine) -> Vec<PathBuf> {
+        let mut files = machine.into_asked();
+        if let Origin::File(path) = &self.origin {
+            files.push(path.clone());
+        }
+        files
+    }
+}
+
+/// Providers of the environment; engines of this machine only where there are
+/// none, so that nobody's port is knocked at without need.
+fn look_around() -> Discovery {
+    let found = discover(&variable, &[]);
+    if !found.is_sandbox {
+        return found;
+    }
+    let ports = providers::kinds().iter().filter_map(|kind| kind.local_port);
+    discover(&variable, &engines::answering(ports))
+}
+
+fn failure(diagnostics: Vec<Diagnostic>, files: Vec<PathBuf>) -> Failure {
+    Failure {
+        diagnostics,
+        is_unreadable: false,
+        files,
+    }
+}
+
+fn unreadable(path: &Path, why: &str) -> Failure {
+    let what = format!("the file cannot be read: {why}");
+    let instead = "check the path; without a file, `tollgate` uses what the environment gives";
+    Failure {
+        diagnostics: vec![Diagnostic::of_file(what, instead)],
+        is_unreadable: true,
+        files: vec![path.to_owned()],
+    }
+}

@@ -1,0 +1,129 @@
+//! Opening the records of a data directory: journal, index, metrics, log
+//! lines.
+
+mod lanes;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use contract::seams::Dice;
+use evidence::{Evidence, LogLine, Meter};
+use plan::{Durability, EvidenceSettings, LogEntry, Requests};
+use store::{IndexOptions, Journal, LineWriter, LogOptions, RecordIndex};
+use transport::RealDice;
+
+use lanes::{Keeper, Lanes};
+
+/// Longest queue of log lines, bytes; what does not fit is counted as dropped.
+const LINES_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Longest wait for the last records to be written.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
+
+/// Journal, index, metrics and log lines.
+pub(crate) struct Records {
+    /// Where records go.
+    pub(crate) evidence: Evidence,
+    /// The index over them, unless it is switched off, or another process
+    /// still has it.
+    pub(crate) index: Arc<ArcSwapOption<RecordIndex>>,
+    keeper: Keeper,
+}
+
+impl Records {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// The directory cannot be written, another process has it, or what lies
+    /// there is not a journal.
+    pub(crate) fn open(
+        settings: &EvidenceSettings,
+        log: &LogEntry,
+        data_dir: &Path,
+    ) -> io::Result<Self> {
+        let dir = settings
+            .dir
+            .clone()
+            .unwrap_or_else(|| data_dir.join("journal"));
+        let options = LogOptions {
+            node: node_id(),
+            durability: match settings.durability {
+                Durability::Batch => store::Durability::Batch,
+                Durability::Written => store::Durability::Written,
+                Durability::Synced => store::Durability::Synced,
+            },
+            flush_ms: settings.flush_ms,
+            ..LogOptions::default()
+        };
+        let lanes = Lanes::open(&dir, &options)?;
+        let journal: Arc<dyn Journal> = lanes.clone();
+        let meter = Arc::new(Meter::new());
+        let log_line = match log.requests {
+            Requests::Off => LogLine::Off,
+            Requests::Sampled => LogLine::Sampled(log.sample),
+            Requests::Full => LogLine::Full,
+        };
+        let lines = match log_line {
+            LogLine::Off => None,
+            LogLine::Sampled(_) | LogLine::Full => {
+                Some(Arc::new(LineWriter::start(io::stdout(), LINES_BYTES_MAX)?))
+            }
+        };
+        let evidence = Evidence::new(journal, meter, log_line, lines);
+        let index = Arc::<ArcSwapOption<RecordIndex>>::default();
+        let open_index = {
+            let (evidence, index) = (evidence.clone(), index.clone());
+            let path = data_dir.join("index.sqlite");
+            move || match open_index(&path, &evidence) {
+                Ok(opened) => index.store(Some(opened)),
+                Err(error) => crate::say(&format!(
+                    "{error}; records are safe in the journal, and are read from there"
+                )),
+            }
+        };
+        let wants_index = settings.index;
+        // The index belongs to the main journal, as long as one has it.
+        let moved = move || wants_index.then(open_index).unwrap_or_default();
+        let keeper = Keeper::start(lanes, dir, options, moved)?;
+        Ok(Self {
+            evidence,
+            index,
+            keeper,
+        })
+    }
+
+    /// Waits until everything is written. To be called when no exchange is
+    /// under way any more.
+    pub(crate) fn close(self) {
+        self.keeper.stop();
+        if !self.evidence.journal().flush(CLOSE_MAX) {
+            crate::say(
+                "the last records could not be written in time; look at the disk of the data \
+                 folder",
+            );
+        }
+    }
+}
+
+fn open_index(path: &Path, evidence: &Evidence) -> io::Result<Arc<RecordIndex>> {
+    let index = RecordIndex::open(
+        path,
+        evidence.journal().clone(),
+        Arc::new(evidence::extract),
+        IndexOptions::default(),
+    );
+    let index = Arc::new(index.map_err(io::Error::other)?);
+    evidence.meter().watch_index(index.clone());
+    Ok(index)
+}
+
+fn node_id() -> [u8; 16] {
+    let dice = RealDice::new();
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&dice.roll().to_le_bytes());
+    id[8..].copy_from_slice(&dice.roll().to_le_bytes());
+    id
+}

@@ -1,0 +1,341 @@
+//! Which journal a process writes while two of them share a data directory.
+//!
+//! A journal has one writer. A process that takes over from another finds the
+//! main journal taken for as long as that one drains, so it begins in a side
+//! lane (`journal-2`). Once the main journal is free it goes on there, copies
+//! into it what it wrote meanwhile, and removes the lane. What a process that
+//! died has left in a lane is copied by the next one.
+//!
+//! A copy that was broken off is taken up again without a record twice: the
+//! file `copied-from` in the lane keeps where the main journal ended before
+//! the first copy, and what stands there since is passed over.
+//! Deliberately not here: the journal itself (`store`).
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use evidence::{Record, RequestId};
+use store::{
+    Cursor, Entry, EntryKind, Full, Head, Health, Journal, LogError, LogOptions, Place, ReadError,
+    SegmentLog, Slot,
+};
+
+/// Most journals in one data directory: the main one, and a lane for each
+/// process that waits for it.
+const LANES_MAX: u32 = 4;
+/// Time between two looks whether a journal is free, or has news.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// In a lane that is being copied: the last sequence of the main journal
+/// before the first copy.
+const MARK: &str = "copied-from";
+
+/// The journal that this process writes at the moment.
+pub(crate) struct Lanes {
+    current: ArcSwap<Current>,
+    /// The side lane, until all of it is in the main journal.
+    side: Mutex<Option<Arc<SegmentLog>>>,
+}
+
+struct Current(Arc<SegmentLog>);
+
+impl Lanes {
+    /// The main journal in `dir` if it is free, else a lane beside it.
+    ///
+    /// # Errors
+    /// No journal can be opened.
+    pub(crate) fn open(dir: &Path, options: &LogOptions) -> io::Result<Arc<Self>> {
+        for lane in 1..=LANES_MAX {
+            match SegmentLog::open(&lane_dir(dir, lane), options.clone()) {
+                Ok(log) => {
+                    let log = Arc::new(log);
+                    let side = (lane > 1).then(|| log.clone());
+                    return Ok(Arc::new(Self {
+                        current: ArcSwap::from_pointee(Current(log)),
+                        side: Mutex::new(side),
+                    }));
+                }
+                Err(LogError::InUse { .. }) if lane < LANES_MAX => {}
+                Err(other) => return Err(io::Error::other(other)),
+            }
+        }
+        Err(io::Error::other("there is no lane for a journal"))
+    }
+
+    fn side(&self) -> Option<Arc<SegmentLog>> {
+        let side = self.side.lock().unwrap_or_else(PoisonError::into_inner);
+        side.clone()
+    }
+
+    /// Whether this process writes a side lane.
+    pub(crate) fn is_aside(&self) -> bool {
+        let current = self.current.load();
+        self.side()
+            .is_some_and(|side| Arc::ptr_eq(&side, &current.0))
+    }
+}
+
+impl Journal for Lanes {
+    fn try_slot(&self) -> Result<Slot, Full> {
+        self.current.load().0.try_slot()
+    }
+
+    fn head(&self) -> Head {
+        self.current.load().0.head()
+    }
+
+    fn health(&self) -> Health {
+        self.current.load().0.health()
+    }
+
+    fn cursor(&self, from: u64, hint: Option<Place>) -> Result<Box<dyn Cursor>, ReadError> {
+        self.current.load().0.cursor(from, hint)
+    }
+
+    fn entry_at(&self, place: Place, sequence: u64) -> Result<Entry, ReadError> {
+        self.current.load().0.entry_at(place, sequence)
+    }
+
+    fn flush(&self, wait: Duration) -> bool {
+        let is_side_flushed = self.side().is_none_or(|side| side.flush(wait));
+        self.current.load().0.flush(wait) && is_side_flushed
+    }
+}
+
+/// The thread that brings everything into the main journal.
+pub(crate) struct Keeper {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts it; `moved` is called once this process writes the main journal.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(crate) fn start(
+        lanes: Arc<Lanes>,
+        dir: PathBuf,
+        options: LogOptions,
+        moved: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
+        let stop = Arc::<AtomicBool>::default();
+        let keeping = Keeping {
+            lanes,
+            dir,
+            options,
+            stop: stop.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("journal-lanes".to_owned())
+            .spawn(move || keeping.run(moved))?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Ends it; what was not copied is left to the next process.
+    pub(crate) fn stop(mut self) {
+        self.stop.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic there leaves the lane as it was.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Keeping {
+    lanes: Arc<Lanes>,
+    dir: PathBuf,
+    options: LogOptions,
+    stop: Arc<AtomicBool>,
+}
+
+impl Keeping {
+    fn run(&self, moved: impl FnOnce()) {
+        let mut told = String::new();
+        let mut note = |why: String| {
+            if why != told {
+                crate::say(&format!(
+                    "a journal cannot be brought into the main one: {why}; nothing is lost, and \
+                     it is tried again"
+                ));
+                told = why;
+            }
+        };
+        while self.lanes.is_aside() {
+            match self.move_in() {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(why) => note(why.to_string()),
+            }
+            if self.is_stopped() {
+                return;
+            }
+        }
+        moved();
+        loop {
+            match self.bring_in() {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(why) => note(why.to_string()),
+            }
+            if self.is_stopped() {
+                return;
+            }
+        }
+    }
+
+    /// Goes on in the main journal, if it is free.
+    fn move_in(&self) -> io::Result<bool> {
+        let main = match SegmentLog::open(&self.dir, self.options.clone()) {
+            Ok(main) => main,
+            Err(LogError::InUse { .. }) => return Ok(false),
+            Err(other) => return Err(io::Error::other(other)),
+        };
+        let old = self.lanes.current.swap(Arc::new(Current(Arc::new(main))));
+        // Whoever loaded the lane before may still be taking a slot of it.
+        while Arc::strong_count(&old) > 1 {
+            std::thread::yield_now();
+        }
+        Ok(true)
+    }
+
+    /// Copies all lanes that can be had into the main journal; `true` once
+    /// there is none left.
+    fn bring_in(&self) -> io::Result<bool> {
+        let own = self.lanes.side();
+        let mut is_done = true;
+        for lane in 2..=LANES_MAX {
+            let dir = lane_dir(&self.dir, lane);
+            if !dir.exists() {
+                continue;
+            }
+            let log = match own.as_ref().filter(|own| own.dir() == dir) {
+                Some(own) => own.clone(),
+                None => match SegmentLog::open(&dir, self.options.clone()) {
+                    Ok(log) => Arc::new(log),
+                    Err(LogError::InUse { .. }) => {
+                        is_done = false;
+                        continue;
+                    }
+                    Err(other) => return Err(io::Error::other(other)),
+                },
+            };
+            is_done &= self.copy(&log)?;
+        }
+        Ok(is_done)
+    }
+
+    /// Copies a lane until its last exchange has ended, and removes it;
+    /// `false` if it was told to stop before.
+    fn copy(&self, lane: &Arc<SegmentLog>) -> io::Result<bool> {
+        let main = self.lanes.current.load_full();
+        let known = self.known(lane.dir(), &main.0)?;
+        let mut cursor = lane.cursor(1, None).map_err(io::Error::other)?;
+        loop {
+            // Looked at before the reading, so that the last entry is read.
+            let is_over = lane.health().slots_in_use == 0;
+            while let Some(entry) = cursor.next_entry().map_err(io::Error::other)? {
+                if !self.append(&main.0, &entry, &known) {
+                    return Ok(false);
+                }
+            }
+            if is_over {
+                break;
+            }
+            if self.is_stopped() {
+                return Ok(false);
+            }
+        }
+        // The lane goes when what it held is as safe as it was.
+        let end = main.0.health().sent;
+        while main.0.health().synced < end {
+            if self.is_stopped() {
+                return Ok(false);
+            }
+        }
+        // Still locked, so that nobody begins to write what is being removed.
+        std::fs::remove_dir_all(lane.dir())?;
+        let mut side = self
+            .lanes
+            .side
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        side.take_if(|side| Arc::ptr_eq(side, lane));
+        Ok(true)
+    }
+
+    /// The records of this lane that a copy broken off has brought over.
+    fn known(&self, lane: &Path, main: &SegmentLog) -> io::Result<HashSet<RequestId>> {
+        let path = lane.join(MARK);
+        let mut known = HashSet::new();
+        let mark = match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse::<u64>().map_err(io::Error::other)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let beside = lane.join(format!("{MARK}.new"));
+                std::fs::write(&beside, main.head().sequence.to_string())?;
+                std::fs::rename(beside, path)?;
+                return Ok(known);
+            }
+            Err(error) => return Err(error),
+        };
+        if main.head().sequence <= mark {
+            return Ok(known);
+        }
+        let mut cursor = main.cursor(mark + 1, None).map_err(io::Error::other)?;
+        while let Some(entry) = cursor.next_entry().map_err(io::Error::other)? {
+            known.extend(id_of(&entry));
+        }
+        Ok(known)
+    }
+
+    /// Appends an entry of a lane; `false` if it was told to stop before.
+    fn append(&self, main: &SegmentLog, entry: &Entry, known: &HashSet<RequestId>) -> bool {
+        let is_known = id_of(entry).is_some_and(|id| known.contains(&id));
+        // A gap tells of the lane's own file, which goes.
+        if is_known || entry.kind == EntryKind::Gap {
+            return true;
+        }
+        loop {
+            match main.try_slot() {
+                Ok(slot) => {
+                    // Its durability is looked at once, for the whole lane.
+                    drop(slot.send(&entry.payload));
+                    return true;
+                }
+                Err(_) if self.is_stopped() => return false,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Waits a little; whether the thread is to end.
+    fn is_stopped(&self) -> bool {
+        std::thread::sleep(LOOK_EVERY);
+        self.stop.load(Relaxed)
+    }
+}
+
+fn id_of(entry: &Entry) -> Option<RequestId> {
+    Record::decode(&entry.payload).ok().map(|record| record.id)
+}
+
+fn lane_dir(dir: &Path, lane: u32) -> PathBuf {
+    if lane == 1 {
+        return dir.to_owned();
+    }
+    let name = dir
+        .file_name()
+        .map_or_else(|| "journal".into(), |name| name.to_string_lossy());
+    dir.with_file_name(format!("{name}-{lane}"))
+}
+
+#[cfg(test)]
+mod tests;

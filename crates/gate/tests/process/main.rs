@@ -1,0 +1,40 @@
+//! The real `tollgate` process over loopback: started, called, signalled,
+//! killed and replaced as an operator would.
+//!
+//! No test asserts a duration and none sleeps to let something happen: what
+//! is waited for is a condition, and [`HANG`] only ends a test that hangs.
+//! Deliberately not here: what a single room does, which its own tests say.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test that cannot go on panics, says why, and lives in real time"
+)]
+
+mod cancel;
+mod client;
+mod first_run;
+mod gateway;
+mod handover;
+mod leaving;
+mod limits;
+mod listeners;
+mod records;
+mod reload;
+mod rubbish;
+mod upstream;
+
+use std::time::{Duration, Instant};
+
+/// Ends a test that hangs.
+const HANG: Duration = Duration::from_secs(20);
+
+/// Waits until something is so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + HANG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: it never came to be");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

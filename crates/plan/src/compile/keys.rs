@@ -1,0 +1,103 @@
+//! The ring of callers' keys.
+
+use std::collections::HashMap;
+
+use access::{Consumer, KeyRing};
+
+use super::Findings;
+use crate::document::KeyEntry;
+
+/// Least characters of a key.
+const KEY_CHARS_MIN: usize = 20;
+/// What our keys begin with, so that scanners for leaked secrets find them.
+const PREFIX: &str = "tg-";
+
+pub(super) fn compile(
+    entries: &[KeyEntry],
+    ring_key: [u8; 32],
+    findings: &mut Findings,
+) -> KeyRing {
+    let mut ring = KeyRing::new(ring_key);
+    let mut ids: HashMap<&str, usize> = HashMap::new();
+    let mut secrets: HashMap<[u8; 32], usize> = HashMap::new();
+    for (nth, entry) in entries.iter().enumerate() {
+        let path = format!("keys[{nth}]");
+        if entry.id.trim().is_empty() {
+            findings.error(
+                format!("{path}.id"),
+                "this id is empty",
+                "write a name for the key",
+            );
+        } else if let Some(first) = ids.insert(&entry.id, nth) {
+            findings.error(
+                format!("{path}.id"),
+                format!("the id `{}` is taken by keys[{first}]", entry.id),
+                "give each key an id of its own, so that records can tell them apart",
+            );
+        }
+        check_secret(entry, &path, findings);
+        let digest = blake3::keyed_hash(&ring_key, entry.secret.secret().expose().as_bytes());
+        if let Some(first) = secrets.insert(*digest.as_bytes(), nth) {
+            findings.error(
+                format!("{path}.secret"),
+                format!("the same key is written as keys[{first}]"),
+                "make a key for each caller, so that records can tell them apart",
+            );
+        }
+        for (nth, pattern) in entry.models.iter().flatten().enumerate() {
+            if pattern.is_empty() {
+                findings.error(
+                    format!("{path}.models[{nth}]"),
+                    "this pattern is empty",
+                    "write a model name, or a pattern such as `fast-*`",
+                );
+            }
+        }
+        if entry.tenant.trim().is_empty() {
+            findings.error(
+                format!("{path}.tenant"),
+                "this tenant is empty",
+                "name it, or leave the field out",
+            );
+        }
+        ring.add(entry.secret.secret(), consumer(entry));
+    }
+    ring
+}
+
+fn check_secret(entry: &KeyEntry, path: &str, findings: &mut Findings) {
+    let path = format!("{path}.secret");
+    let secret = entry.secret.secret().expose();
+    let make = "make one with `echo tg-$(openssl rand -hex 24)`";
+    if secret.is_empty() {
+        findings.error(path, "this key is empty", make);
+    } else if !secret.chars().all(|c| c.is_ascii_graphic()) {
+        findings.error(
+            path,
+            "this key holds a space or a character that a header cannot carry",
+            make,
+        );
+    } else if secret.len() < KEY_CHARS_MIN {
+        let what = format!(
+            "this key has {} characters, which can be guessed; {KEY_CHARS_MIN} are needed",
+            secret.len()
+        );
+        findings.error(path, what, make);
+    } else if !secret.starts_with(PREFIX) {
+        findings.warn(
+            path,
+            format!("this key does not begin with `{PREFIX}`"),
+            format!("keys that begin with `{PREFIX}` are found by scanners for leaked secrets"),
+        );
+    }
+}
+
+fn consumer(entry: &KeyEntry) -> Consumer {
+    Consumer {
+        key_id: entry.id.as_str().into(),
+        tenant: entry.tenant.as_str().into(),
+        app: entry.app.as_ref().unwrap_or(&entry.id).as_str().into(),
+        models: entry.models.clone(),
+        loopback_only: entry.loopback_only,
+    }
+}

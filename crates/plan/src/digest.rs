@@ -1,0 +1,26 @@
+//! The digest of a document: it changes with everything that counts, secrets
+//! included, and gives none of them away.
+
+use crate::document::Document;
+
+/// Hex digits of a digest.
+const DIGITS: usize = 16;
+
+/// The first 16 hex digits of the BLAKE3 of the document as canonical JSON
+/// (every field, defaults included, in the order of the schema), followed by
+/// the path of each secret and its BLAKE3 keyed with `key`.
+pub(crate) fn digest(document: &Document, key: &[u8; 32]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let text = serde_json::to_vec(document).expect("a document is plain data");
+    hasher.update(&text);
+    document.secrets(&mut |path, secret| {
+        hasher.update(&[0]);
+        hasher.update(path.as_bytes());
+        hasher.update(&[0]);
+        let secret = blake3::keyed_hash(key, secret.secret().expose().as_bytes());
+        hasher.update(secret.as_bytes());
+    });
+    let mut hex = hasher.finalize().to_hex().to_string();
+    hex.truncate(DIGITS);
+    hex
+}

@@ -1,0 +1,88 @@
+//! The document: what people write in `tollgate.yaml`. Its doc comments are
+//! the descriptions of the JSON schema and of the reference.
+//!
+//! Deliberately not here: what follows from it (`compile`).
+
+mod key;
+mod limits;
+mod listen;
+mod model;
+mod provider;
+mod record;
+pub(crate) mod text;
+
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use key::KeyEntry;
+pub use limits::{Drain, Limits, Losses, OnUnsupported, OperationBytes, Translation};
+pub use listen::{Listen, ListenerEntry, Listeners, TlsEntry};
+pub use model::{CandidateEntry, CapabilityEntry, ModelEntry, Reasoning};
+pub use provider::{HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
+pub(crate) use provider::{SIGNING_FIELD, dialect_names};
+pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
+pub use text::{Bytes, MASK, Millis, Named, SecretText};
+
+/// The configuration of a Tollgate gateway. Every field may be left out.
+/// `${env:NAME}`, `${env:NAME:-default}` and `${file:path}` are replaced in
+/// every value.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Document {
+    /// Where the gateway listens: `data` for calls, `admin` for operators.
+    pub listen: Listen,
+    /// Folder for records and state. Default: the platform's data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<String>,
+    /// Worker threads. Default: one for each core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub workers: Option<u32>,
+    /// Upstreams by a name of your choice, or `auto` to find them from the
+    /// usual environment variables. Order matters: where two providers serve a
+    /// model by pattern, the first is asked.
+    pub providers: Providers,
+    /// Models by the name that callers use. Besides these, callers may say
+    /// `provider/model`, and any name that a provider serves by pattern.
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    pub models: Named<ModelEntry>,
+    /// Keys of callers. Without any, the gateway makes a development key that
+    /// works only on this machine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyEntry>,
+    /// Bounds of requests and connections.
+    pub limits: Limits,
+    /// What becomes of requests that the target cannot carry whole.
+    pub translation: Translation,
+    /// The record of every exchange.
+    pub evidence: EvidenceEntry,
+    /// Lines on standard output.
+    pub log: LogEntry,
+    /// How the gateway ends.
+    pub drain: Drain,
+}
+
+impl Document {
+    /// Calls `see` with the path of every secret and the secret. A test holds
+    /// this to the fields that the schema marks.
+    pub(crate) fn secrets<'a>(&'a self, see: &mut dyn FnMut(String, &'a SecretText)) {
+        use crate::path::join;
+        for (name, provider) in self.providers.named().iter() {
+            provider.secrets(&mut |field, secret| {
+                see(format!("{}.{field}", join("providers", name)), secret);
+            });
+        }
+        for (nth, key) in self.keys.iter().enumerate() {
+            see(format!("keys[{nth}].secret"), &key.secret);
+        }
+    }
+}
+
+/// The JSON schema of a document (draft 2020-12).
+pub fn schema() -> &'static serde_json::Value {
+    static SCHEMA: LazyLock<serde_json::Value> =
+        LazyLock::new(|| schemars::schema_for!(Document).to_value());
+    &SCHEMA
+}

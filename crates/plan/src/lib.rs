@@ -1,0 +1,40 @@
+//! What is in force: `tollgate.yaml` becomes a [`Document`], and a document
+//! becomes an immutable [`Plan`]. A plan has no sockets, locks or atomics;
+//! each exchange loads it once.
+//!
+//! Pure. Deliberately not here: reading files and variables (they come in
+//! through [`Sources`]), watching them, and chance.
+
+mod check;
+mod compile;
+mod diagnostic;
+mod digest;
+mod discover;
+mod document;
+mod interpolate;
+mod load;
+mod path;
+mod plan;
+mod reference;
+mod show;
+mod yaml;
+
+/// The date of the public contract, as a number.
+pub const CONTRACT: u32 = 20_261_101;
+
+pub use compile::{
+    Compiled, DrainTimes, EdgeLimits, EvidenceSettings, Given, Listener, TlsFiles, Where, compile,
+};
+pub use diagnostic::{Diagnostic, Severity, render, to_json};
+pub use discover::{Discovery, SANDBOX_MODEL, discover};
+pub use document::*;
+pub use interpolate::Sources;
+pub use load::{Draft, read};
+pub use plan::{
+    LossPolicy, OperationBytes as OperationLimits, Plan, ProviderPlan, Settings, Times,
+};
+pub use reference::reference;
+pub use show::{show, show_json};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! The compiled plan.
+
+use std::sync::Arc;
+
+use access::KeyRing;
+use contract::seams::Endpoint;
+use contract::{DialectId, Operation};
+use dialects::{Dialect, Unsupported};
+use http::{HeaderMap, HeaderValue};
+use providers::{Account, Kind};
+use routing::ModelTable;
+
+/// Everything that decides over an exchange.
+#[derive(Debug)]
+pub struct Plan {
+    /// Digest of the document: the first 16 hex digits of its BLAKE3.
+    pub digest: Arc<str>,
+    /// The same, as a header value.
+    pub digest_header: HeaderValue,
+    /// Providers, in the order of the document.
+    pub providers: Vec<Arc<ProviderPlan>>,
+    /// Models.
+    pub models: ModelTable,
+    /// Keys.
+    pub keys: KeyRing,
+    /// Bounds and choices.
+    pub settings: Settings,
+}
+
+/// One provider.
+pub struct ProviderPlan {
+    /// Its name in the document.
+    pub name: Arc<str>,
+    /// The same, as a header value.
+    pub name_header: HeaderValue,
+    /// What kind it is.
+    pub kind: &'static Kind,
+    /// The dialects it is spoken to in, best first.
+    pub dialects: Vec<&'static dyn Dialect>,
+    /// Where it is; `None` for a model inside the gateway.
+    pub endpoint: Option<Arc<Endpoint>>,
+    /// Path of its base URL, without a trailing slash.
+    pub base_path: String,
+    /// Its credential.
+    pub account: Account,
+    /// Headers of every request to it.
+    pub headers: HeaderMap,
+    /// Its time limits.
+    pub times: Times,
+}
+
+impl std::fmt::Debug for ProviderPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProviderPlan")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ProviderPlan {
+    /// The dialect to speak for a call that came in `front`: the same if the
+    /// provider has it, else its best that knows the operation.
+    pub fn dialect_for(
+        &self,
+        front: DialectId,
+        operation: Operation,
+    ) -> Option<&'static dyn Dialect> {
+        let mut able = self
+            .dialects
+            .iter()
+            .copied()
+            .filter(|dialect| dialect.operations().contains(&operation));
+        able.clone()
+            .find(|dialect| dialect.id() == front)
+            .or_else(|| able.next())
+    }
+}
+
+/// Time limits of an upstream call, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// From the request sent to the head of the answer.
+    pub head_ms: u64,
+    /// From the request sent to the first token of a stream.
+    pub first_token_ms: u64,
+    /// Between two pieces of a stream, while we wait for the upstream.
+    pub idle_ms: u64,
+    /// The whole call.
+    pub total_ms: u64,
+}
+
+impl Default for Times {
+    /// The longest thinking models answer within ten minutes, which is also
+    /// the default timeout of the vendors' SDKs.
+    fn default() -> Self {
+        Self {
+            head_ms: 600_000,
+            first_token_ms: 600_000,
+            idle_ms: 120_000,
+            total_ms: 1_800_000,
+        }
+    }
+}
+
+/// Bounds and choices of the road.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Largest request body, bytes.
+    pub body_bytes_max: usize,
+    /// The same for single operations, where it differs.
+    pub body_bytes_by_operation: OperationBytes,
+    /// Largest answer that is not a stream, bytes.
+    pub answer_bytes_max: usize,
+    /// What becomes of a translation that loses something.
+    pub losses: LossPolicy,
+    /// What becomes of parameters that a model refuses.
+    pub unsupported: Unsupported,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 32 * 1024 * 1024,
+            body_bytes_by_operation: OperationBytes::default(),
+            answer_bytes_max: 8 * 1024 * 1024,
+            losses: LossPolicy::Declare,
+            unsupported: Unsupported::Drop,
+        }
+    }
+}
+
+impl Settings {
+    /// Largest request body of an operation, bytes.
+    pub fn body_bytes_of(&self, operation: Operation) -> usize {
+        let own = match operation {
+            Operation::Chat => self.body_bytes_by_operation.chat,
+            Operation::CountTokens => self.body_bytes_by_operation.count_tokens,
+            Operation::Embed => self.body_bytes_by_operation.embed,
+            Operation::ListModels | Operation::GetModel => None,
+        };
+        own.unwrap_or(self.body_bytes_max)
+    }
+}
+
+/// Bytes by operation; `None` where the general limit holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OperationBytes {
+    /// Generating an answer.
+    pub chat: Option<usize>,
+    /// Counting tokens.
+    pub count_tokens: Option<usize>,
+    /// Turning texts into vectors.
+    pub embed: Option<usize>,
+}
+
+/// What becomes of a translation that loses something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LossPolicy {
+    /// It is declared in `tollgate-loss` and in the evidence.
+    #[default]
+    Declare,
+    /// The request is refused.
+    Refuse,
+}

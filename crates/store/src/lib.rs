@@ -1,0 +1,40 @@
+//! Stores, named by the question they answer. [`Journal`] is the append-only
+//! truth of every exchange: [`SegmentLog`] keeps it on disk, [`MemoryJournal`]
+//! in memory, and [`conformance`] holds both to one behaviour. [`RecordIndex`]
+//! is a SQLite index over a journal that may lag and can be rebuilt at will.
+//!
+//! This is an IO room: it touches the disk, threads and the real clock.
+//! Deliberately not here: the format of a record. Payloads are bytes, and the
+//! columns of the index come from an [`Extract`] function that is handed in.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this room owns threads and the real clock"
+)]
+
+pub mod conformance;
+mod desk;
+pub mod index;
+pub mod journal;
+pub mod lines;
+pub mod log;
+pub mod memory;
+pub mod options;
+pub mod process;
+pub mod reader;
+mod recover;
+pub mod segment;
+pub mod verify;
+mod writer;
+
+pub use index::{Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, RecordIndex, Row};
+pub use journal::{
+    Cursor, Entry, EntryKind, Full, Head, Health, Journal, Place, ReadError, Slot, Ticket,
+};
+pub use lines::LineWriter;
+pub use log::SegmentLog;
+pub use memory::MemoryJournal;
+pub use options::{Durability, LogOptions};
+pub use reader::{Check, Reader};
+pub use recover::LogError;
+pub use verify::{Finding, Report, verify};
