@@ -68,32 +68,32 @@ impl Exchange {
         self.try_each(&mut asking, &candidates).await
     }
 
-    /// Tries the candidates in order until one commits.
+    /// Tries the candidates in order until one commits. One that cannot take
+    /// the request is passed over: the next may be able to.
     async fn try_each(
         &mut self,
         asking: &mut Asking<'_>,
         candidates: &[Candidate],
     ) -> Result<Arrived, Fault> {
-        let mut last = None;
+        let mut told: Option<Fault> = None;
         for candidate in candidates {
             match self.attempt(asking, candidate).await {
                 Ok(arrived) => return Ok(arrived),
                 Err(fault) => {
                     self.note_failed(&fault);
-                    if !another_may_help(&fault) {
-                        // That this candidate cannot take the request is no
-                        // answer where an earlier one could and broke.
-                        let unfit = fault.kind == FaultKind::Unsupported && last.is_some();
-                        if unfit {
-                            continue;
-                        }
+                    let unfit = fault.kind == FaultKind::Unsupported;
+                    if !unfit && !another_may_help(&fault) {
                         return Err(fault);
                     }
-                    last = Some(fault);
+                    // That a candidate cannot take the request is no answer
+                    // where another could and broke.
+                    if told.is_none() || !unfit {
+                        told = Some(fault);
+                    }
                 }
             }
         }
-        Err(last.unwrap_or_else(no_candidate))
+        Err(told.unwrap_or_else(no_candidate))
     }
 
     fn note(&mut self, survey: &Survey<'_>) {

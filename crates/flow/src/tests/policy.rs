@@ -113,4 +113,9 @@ fn a_candidate_that_is_unfit_hides_no_fault_of_one_that_broke() {
     assert_eq!(got.status, 200, "{}", got.body);
     let world = World::new(&three[..2], vec![Ok(Script::json(500, "{}"))]);
     assert_eq!(world.call(CHAT, audio).status, 502);
+    let world = World::new(&three[1..], vec![Ok(Script::json(200, ANSWER))]);
+    assert_eq!(world.call(CHAT, audio).status, 200, "the fit one is next");
+    let world = World::new(&three[1..2], Vec::new());
+    let got = world.call(CHAT, audio);
+    assert_eq!(got.status, 400, "{}", got.body);
 }

@@ -18,7 +18,8 @@ pub(super) struct Served<'a> {
     pub(super) call: Option<(&'a Call, Expect)>,
 }
 
-/// Checks the attempts, and gives the last.
+/// Checks the attempts, and gives the last that was fit for the request, or
+/// the first when none was.
 pub(super) fn check<'a>(
     case: &Case<'a>,
     calls: &[&'a Call],
@@ -66,7 +67,6 @@ pub(super) fn check<'a>(
             let expect = expect::expect(case.candidate(at), case.plan.stream, call);
             (*call, expect)
         });
-        let last = at + 1 == attempts.len();
         if let Some((call, expect)) = &call {
             one(case, (who, attempt), (call, expect), findings);
         }
@@ -76,7 +76,7 @@ pub(super) fn check<'a>(
             call.as_ref().map(|(_, expect)| expect),
             findings,
         );
-        if last {
+        if served.is_none() || !unfit(attempt) {
             served = Some(Served {
                 candidate: at,
                 attempt,
@@ -92,6 +92,13 @@ fn stayed(case: &Case<'_>, attempt: &Attempt) -> bool {
     case.heard.left.is_none() || attempt.fault.is_some()
 }
 
+/// Whether the request could not be said in the candidate's dialect, so that
+/// nothing was sent.
+fn unfit(attempt: &Attempt) -> bool {
+    let fault = attempt.fault.as_ref();
+    attempt.times.sent_us.is_none() && fault.is_some_and(|fault| &*fault.kind == "unsupported")
+}
+
 fn order(
     case: &Case<'_>,
     (who, attempt): (Who, &Attempt),
@@ -99,7 +106,7 @@ fn order(
     findings: &mut Findings,
 ) {
     let last = who.candidate + 1 == case.record.attempts.len();
-    let goes_on = expect.is_some_and(|expect| expect.goes_on);
+    let goes_on = unfit(attempt) || expect.is_some_and(|expect| expect.goes_on);
     if !last {
         findings.demand(
             attempt.fault.is_some() && !attempt.committed,
