@@ -1,0 +1,263 @@
+//! Policy in layers: organisation, tenant, app, use case, key. A call is held
+//! to the rules of all layers that it belongs to.
+//!
+//! Merging only narrows, by construction: the rules of a chain are all asked,
+//! each can only deny or cap, denials add up and the smallest cap counts. So
+//! lists of allowed things intersect, and no layer can take back what another
+//! one denies.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use contract::{Fault, FaultKind, Origin};
+
+use crate::facts::{Facts, Given, Place};
+use crate::mode::Mode;
+use crate::rule::{Breach, Finding, Kind, Rule, Streams};
+
+/// A rule of a document.
+#[derive(Debug)]
+pub struct Named {
+    /// Its name in messages, records and metrics.
+    pub name: Arc<str>,
+    /// What kind it is.
+    pub kind: &'static Kind,
+    /// What it does, its layer's mode taken into account.
+    pub mode: Mode,
+    /// Whom to ask for more.
+    pub contact: Option<Arc<str>>,
+    /// The rule.
+    pub rule: Box<dyn Rule>,
+}
+
+/// One layer.
+#[derive(Debug, Default)]
+pub struct Layer {
+    /// Where it stands, such as `tenant acme`.
+    pub place: Arc<str>,
+    /// Its rules, in the order of the document. Rules in mode `off` are not
+    /// here.
+    pub rules: Vec<Named>,
+}
+
+/// The layers of an organisation.
+#[derive(Debug, Default)]
+pub struct Policy {
+    /// The organisation's own.
+    pub organisation: Arc<Layer>,
+    /// By use case, for everybody.
+    pub use_cases: BTreeMap<String, Arc<Layer>>,
+    /// By tenant.
+    pub tenants: BTreeMap<String, TenantPolicy>,
+}
+
+/// The layers of a tenant.
+#[derive(Debug, Default)]
+pub struct TenantPolicy {
+    /// The tenant's own.
+    pub layer: Arc<Layer>,
+    /// By app.
+    pub apps: BTreeMap<String, AppPolicy>,
+}
+
+/// The layers of an app.
+#[derive(Debug, Default)]
+pub struct AppPolicy {
+    /// The app's own.
+    pub layer: Arc<Layer>,
+    /// By use case.
+    pub use_cases: BTreeMap<String, Arc<Layer>>,
+}
+
+impl Policy {
+    /// The layers that a call belongs to, widest first. Layers without rules
+    /// are left out.
+    pub fn chain(
+        &self,
+        tenant: &str,
+        app: &str,
+        use_case: Option<&str>,
+        key: Option<&Arc<Layer>>,
+    ) -> Chain {
+        let tenant = self.tenants.get(tenant);
+        let app = tenant.and_then(|tenant| tenant.apps.get(app));
+        let layers = [
+            Some(&self.organisation),
+            tenant.map(|tenant| &tenant.layer),
+            app.map(|app| &app.layer),
+            use_case.and_then(|name| self.use_cases.get(name)),
+            use_case.and_then(|name| app?.use_cases.get(name)),
+            key,
+        ];
+        let held = layers.into_iter().flatten();
+        Chain {
+            layers: held
+                .filter(|layer| !layer.rules.is_empty())
+                .cloned()
+                .collect(),
+        }
+    }
+}
+
+/// The layers of one call, widest first.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    layers: Vec<Arc<Layer>>,
+}
+
+/// A rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// The rule.
+    pub rule: Arc<str>,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its layer, such as `tenant acme`.
+    pub layer: Arc<str>,
+    /// What it does about it.
+    pub mode: Mode,
+    /// Whom to ask for more.
+    pub contact: Option<Arc<str>>,
+    /// How it was broken.
+    pub breach: Breach,
+}
+
+/// What the rules of a chain say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Rules that were broken, in the order of the layers, in every mode.
+    pub rulings: Vec<Ruling>,
+    /// The smallest cap on output tokens among the rules that are enforced,
+    /// with its rule.
+    pub output_cap: Option<(u64, Arc<str>)>,
+    /// How many rules were asked.
+    pub asked: u32,
+}
+
+impl Verdict {
+    /// The first rule whose breach refuses the call.
+    pub fn denied(&self) -> Option<&Ruling> {
+        let mut rulings = self.rulings.iter();
+        rulings.find(|ruling| ruling.mode == Mode::Enforce)
+    }
+
+    /// Rules whose breach the caller is warned of.
+    pub fn warned(&self) -> impl Iterator<Item = &Ruling> {
+        let rulings = self.rulings.iter();
+        rulings.filter(|ruling| ruling.mode == Mode::Warn)
+    }
+}
+
+impl Chain {
+    /// Whether there is no rule at all.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The rules, widest layer first.
+    pub fn rules(&self) -> impl Iterator<Item = (&Arc<str>, &Named)> {
+        let layers = self.layers.iter();
+        layers.flat_map(|layer| layer.rules.iter().map(|rule| (&layer.place, rule)))
+    }
+
+    /// Whether a rule looks into the body.
+    pub fn needs_content(&self) -> bool {
+        self.rules().any(|(_, named)| named.rule.needs_content())
+    }
+
+    /// Whether a rule looks at what the model gives back.
+    pub fn reads_answers(&self) -> bool {
+        self.rules().any(|(_, named)| named.rule.reads_answers())
+    }
+
+    /// The strictest need of the rules for whole answers.
+    pub fn streams(&self) -> Streams {
+        let mut found = Streams::Before;
+        for (_, named) in self.rules().filter(|(_, it)| it.rule.reads_answers()) {
+            found = match (found, named.kind.streams) {
+                (Streams::Refused, _) | (_, Streams::Refused) => Streams::Refused,
+                (Streams::Buffered(a), Streams::Buffered(b)) => Streams::Buffered(a.min(b)),
+                (Streams::Buffered(a), _) | (_, Streams::Buffered(a)) => Streams::Buffered(a),
+                (Streams::Incremental, _) | (_, Streams::Incremental) => Streams::Incremental,
+                (Streams::Before, Streams::Before) => Streams::Before,
+            };
+        }
+        found
+    }
+
+    /// What the rules say of the call as asked.
+    pub fn request(&self, facts: &Facts<'_>) -> Verdict {
+        self.ask(|rule| rule.request(facts))
+    }
+
+    /// What they say of a candidate.
+    pub fn place(&self, facts: &Facts<'_>, place: &Place<'_>) -> Verdict {
+        self.ask(|rule| rule.place(facts, place))
+    }
+
+    /// What they say of something that the model gave back.
+    pub fn given(&self, facts: &Facts<'_>, given: &Given<'_>) -> Verdict {
+        self.ask(|rule| rule.given(facts, given))
+    }
+
+    /// Whether a model may be listed.
+    pub fn shows_model(&self, model: &str) -> bool {
+        self.rules()
+            .filter(|(_, named)| named.mode == Mode::Enforce)
+            .all(|(_, named)| named.rule.shows_model(model))
+    }
+
+    fn ask(&self, question: impl Fn(&dyn Rule) -> Finding) -> Verdict {
+        let mut verdict = Verdict::default();
+        for (layer, named) in self.rules() {
+            verdict.asked += 1;
+            match question(&*named.rule) {
+                Finding::Pass => {}
+                Finding::CapOutput(tokens) => {
+                    let smallest = verdict
+                        .output_cap
+                        .as_ref()
+                        .map_or(u64::MAX, |(cap, _)| *cap);
+                    if named.mode == Mode::Enforce && tokens < smallest {
+                        verdict.output_cap = Some((tokens, named.name.clone()));
+                    }
+                }
+                Finding::Breach(breach) => verdict.rulings.push(Ruling {
+                    rule: named.name.clone(),
+                    kind: named.kind.name,
+                    layer: layer.clone(),
+                    mode: named.mode,
+                    contact: named.contact.clone(),
+                    breach,
+                }),
+            }
+        }
+        verdict
+    }
+}
+
+impl Ruling {
+    /// The refusal: the rule's name, what it says, and whom to ask for more.
+    pub fn fault(&self) -> Fault {
+        let fault = Fault::new(FaultKind::Forbidden, Origin::Client, self.to_string());
+        match &self.breach.field {
+            Some(field) => fault.at(field.clone()),
+            None => fault,
+        }
+    }
+}
+
+impl fmt::Display for Ruling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, layer, .. } = self;
+        write!(f, "{} (rule `{rule}`, {layer})", self.breach.said)?;
+        match &self.contact {
+            Some(contact) => write!(f, " {contact}"),
+            None => f.write_str(" Ask the people who run the gateway if you need more."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
