@@ -5,31 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use contract::{Fault, FaultKind, Origin, Secret, glob};
+use contract::{Fault, FaultKind, Origin, Secret};
 
-/// Who a key belongs to, and what it may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
-    /// Public id of the key.
-    pub key_id: Arc<str>,
-    /// Tenant.
-    pub tenant: Arc<str>,
-    /// Application.
-    pub app: Arc<str>,
-    /// Patterns of the models it may use; `None` is all.
-    pub models: Option<Vec<String>>,
-    /// The key works only for callers on this machine (development keys).
-    pub loopback_only: bool,
-}
-
-impl Consumer {
-    /// Whether it may use a model, by the name the caller uses.
-    pub fn may_use(&self, model: &str) -> bool {
-        self.models
-            .as_ref()
-            .is_none_or(|patterns| patterns.iter().any(|pattern| glob::matches(pattern, model)))
-    }
-}
+use crate::consumer::Consumer;
 
 /// All keys of a plan.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! from it. Deliberately not here: where keys are stored, how connections are
 //! made, and the clock.
 
+mod consumer;
 mod credential;
 mod facts;
 mod keys;
@@ -14,9 +15,10 @@ pub mod policy;
 mod rule;
 mod rules;
 
+pub use consumer::{Asserts, Consumer};
 pub use credential::present;
 pub use facts::{Content, Facts, Given, Place, ToolFact};
-pub use keys::{Consumer, KeyRing};
+pub use keys::KeyRing;
 pub use metadata::Metadata;
 pub use mode::Mode;
 pub use rule::{Breach, Finding, Kind, Rule, Streams, Wrong};

@@ -58,17 +58,12 @@ fn what_is_no_single_key_is_refused() {
 fn ring() -> KeyRing {
     let mut ring = KeyRing::new([7; 32]);
     let consumer = Consumer {
-        key_id: "a".into(),
-        tenant: "t".into(),
-        app: "x".into(),
         models: Some(vec!["gpt-*".into()]),
-        loopback_only: false,
+        ..Consumer::new("a", "t", "x")
     };
     let dev = Consumer {
-        key_id: "dev".into(),
-        models: None,
         loopback_only: true,
-        ..consumer.clone()
+        ..Consumer::new("dev", "t", "x")
     };
     assert!(ring.add(&Secret::new("tg-a".into()), consumer.clone()));
     assert!(ring.add(&Secret::new("tg-dev".into()), dev));

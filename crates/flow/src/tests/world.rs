@@ -217,6 +217,7 @@ impl World {
             clock: Arc::new(FakeClock::default()),
             dice: Arc::new(FakeDice(AtomicU64::new(1))),
             evidence,
+            loans: Arc::default(),
             handles: crate::Handles::default(),
         });
         Self {
@@ -232,7 +233,17 @@ impl World {
     }
 
     pub(super) fn call_with(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Got {
-        let mut request = Request::builder().method(Method::POST).uri(path);
+        self.ask(Method::POST, path, body, headers)
+    }
+
+    pub(super) fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Got {
+        let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -282,13 +293,7 @@ impl World {
 
 pub(super) fn plan(providers: &[(&str, &str)]) -> Plan {
     let mut keys = KeyRing::new([1; 32]);
-    let consumer = Consumer {
-        key_id: "k".into(),
-        tenant: "t".into(),
-        app: "a".into(),
-        models: None,
-        loopback_only: false,
-    };
+    let consumer = Consumer::new("k", "t", "a");
     assert!(keys.add(&Secret::new("tg-test".into()), consumer));
     let mut models = ModelTable::default();
     let list = providers.iter().enumerate();

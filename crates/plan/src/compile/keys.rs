@@ -93,11 +93,10 @@ fn check_secret(entry: &KeyEntry, path: &str, findings: &mut Findings) {
 }
 
 fn consumer(entry: &KeyEntry) -> Consumer {
+    let app = entry.app.as_ref().unwrap_or(&entry.id);
     Consumer {
-        key_id: entry.id.as_str().into(),
-        tenant: entry.tenant.as_str().into(),
-        app: entry.app.as_ref().unwrap_or(&entry.id).as_str().into(),
         models: entry.models.clone(),
         loopback_only: entry.loopback_only,
+        ..Consumer::new(&*entry.id, &*entry.tenant, &**app)
     }
 }
