@@ -7,6 +7,7 @@ mod endpoint;
 mod keys;
 mod listeners;
 mod models;
+mod policy;
 mod upstreams;
 
 use std::path::PathBuf;
@@ -142,8 +143,18 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let upstreams = upstreams::compile(document.providers.named(), given.sources, &mut findings);
     let models = models::compile(document, &mut findings);
     let keys = keys::compile(&document.keys, given.ring_key, &mut findings);
+    let policy = policy::compile(document, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &given.digest_key);
+    // Who has errors to mend is not told this besides.
+    if findings.are_harmless() && document.providers.named().is_empty() {
+        findings.warn(
+            "providers",
+            "there is no provider, so no model can be called: every call is answered with 404",
+            "write `providers: auto` to take those that the environment gives, `providers: \
+             {sandbox: {}}` for the built-in test model, or name them one by one",
+        );
+    }
     let findings = findings.sorted(draft);
     if findings
         .iter()
@@ -159,6 +170,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             providers: upstreams.into_iter().map(Arc::new).collect(),
             models,
             keys,
+            policy,
             settings,
         },
         data,
@@ -278,6 +290,11 @@ impl Findings {
         instead: impl Into<String>,
     ) {
         self.0.push(Diagnostic::warning(path, what, instead));
+    }
+
+    fn are_harmless(&self) -> bool {
+        let mut all = self.0.iter();
+        all.all(|finding| finding.severity == Severity::Warning)
     }
 
     fn sorted(self, draft: &Draft) -> Vec<Diagnostic> {

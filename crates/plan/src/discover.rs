@@ -1,15 +1,16 @@
 //! A document without a file: providers from the usual environment variables,
 //! else engines on this machine, else the built-in model.
 //!
-//! Pure: variables and open ports are handed in. It reads the same list of
-//! kinds as everything else, so it names no vendor.
+//! Pure: variables, files and open ports are handed in. It reads the same list
+//! of kinds as everything else, so it names no vendor.
 
-use providers::{Kind, Signing};
+use providers::{Around, Kind, Signing};
 
 use crate::document::{
-    CandidateEntry, Document, KeyEntry, ModelEntry, Named, ProviderEntry, Providers, SecretText,
-    SigningEntry,
+    CandidateEntry, CredentialsFrom, Document, KeyEntry, ModelEntry, Named, ProviderEntry,
+    Providers, SecretText, SigningEntry,
 };
+use crate::interpolate::Sources;
 
 /// The model of the built-in provider, as callers name it.
 pub const SANDBOX_MODEL: &str = "sandbox/echo";
@@ -34,9 +35,9 @@ pub struct Discovery {
 /// Finds providers. `engine_ports` are ports of this machine where an
 /// inference server answered; they count only if no provider was found in the
 /// environment, because its author did not ask for them.
-pub fn discover(env: &dyn Fn(&str) -> Option<String>, engine_ports: &[u16]) -> Discovery {
+pub fn discover(sources: &dyn Sources, engine_ports: &[u16]) -> Discovery {
     let mut search = Search {
-        env,
+        sources,
         entries: Vec::new(),
         found: Vec::new(),
         notes: Vec::new(),
@@ -81,21 +82,17 @@ impl Document {
     pub fn add_development_key(&mut self, key: &str) -> bool {
         let needed = self.keys.is_empty();
         if needed {
-            self.keys.push(KeyEntry {
-                id: DEVELOPMENT.to_owned(),
-                secret: SecretText::new(key.to_owned(), None),
-                tenant: "default".to_owned(),
-                app: None,
-                models: None,
-                loopback_only: true,
-            });
+            let secret = SecretText::new(key.to_owned(), None);
+            let mut entry = KeyEntry::new(DEVELOPMENT, secret);
+            entry.loopback_only = true;
+            self.keys.push(entry);
         }
         needed
     }
 }
 
 struct Search<'a> {
-    env: &'a dyn Fn(&str) -> Option<String>,
+    sources: &'a dyn Sources,
     entries: Vec<(String, ProviderEntry)>,
     found: Vec<(String, String)>,
     notes: Vec<String>,
@@ -103,7 +100,8 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn env(&self, name: &str) -> Option<String> {
-        (self.env)(name)
+        self.sources
+            .env(name)
             .map(|value| value.trim().to_owned())
             .filter(|value| !value.is_empty())
     }
@@ -131,6 +129,19 @@ impl Search<'_> {
             _ => return,
         };
         let region = kind.signing.and_then(|signing| self.region(signing));
+        let region = match (kind.signing, &signed, &key) {
+            (Some(signing), Some((_, entry)), None) => match found_region(self, signing, entry) {
+                Ok(found) => region.or(found),
+                Err(why) => {
+                    let name = kind.name;
+                    self.notes.push(format!(
+                        "{how} is set, but {why}; so the provider `{name}` is left out."
+                    ));
+                    return;
+                }
+            },
+            (_, _, _) => region,
+        };
         let entry = ProviderEntry {
             kind: Some(kind.name.to_owned()),
             base_url: url.map(|(_, url)| with_suffix(&url, kind.url_suffix)),
@@ -184,15 +195,35 @@ impl Search<'_> {
                 access_key_id: Some(id),
                 secret_access_key: Some(secret),
                 session_token: self.secret(signing.session_token_env),
-                profile: None,
+                ..SigningEntry::default()
             };
             return Some((signing.access_key_id_env, entry));
         }
-        let entry = SigningEntry {
-            profile: Some(self.env(signing.profile_env)?),
-            ..SigningEntry::default()
-        };
-        Some((signing.profile_env, entry))
+        if let Some(name) = self.all_of(signing.web_identity_env) {
+            return Some((name, found_by(CredentialsFrom::WebIdentity)));
+        }
+        if let Some(profile) = self.env(signing.profile_env) {
+            return Some((signing.profile_env, profile_entry(profile)));
+        }
+        if let Some(name) = self.any_of(signing.files_env) {
+            return Some((name, profile_entry(signing.default_profile.to_owned())));
+        }
+        if let Some(name) = self.any_of(signing.container_env) {
+            return Some((name, found_by(CredentialsFrom::Container)));
+        }
+        let name = self.any_of(std::slice::from_ref(&signing.instance_env))?;
+        Some((name, found_by(CredentialsFrom::Instance)))
+    }
+
+    /// The first of these variables, if all are set.
+    fn all_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        let all = names.iter().all(|name| self.env(name).is_some());
+        names.first().copied().filter(|_| all)
+    }
+
+    /// The first of these variables that is set.
+    fn any_of(&self, names: &[&'static str]) -> Option<&'static str> {
+        names.iter().copied().find(|name| self.env(name).is_some())
     }
 
     fn look_at_ports(&mut self, ports: &[u16]) {
@@ -212,6 +243,43 @@ impl Search<'_> {
     fn add(&mut self, kind: &Kind, entry: ProviderEntry, how: String) {
         self.entries.push((kind.name.to_owned(), entry));
         self.found.push((kind.name.to_owned(), how));
+    }
+}
+
+fn profile_entry(profile: String) -> SigningEntry {
+    SigningEntry {
+        profile: Some(profile),
+        ..SigningEntry::default()
+    }
+}
+
+fn found_by(credentials: CredentialsFrom) -> SigningEntry {
+    SigningEntry {
+        credentials: Some(credentials),
+        ..SigningEntry::default()
+    }
+}
+
+/// The region that credentials come with, or why there are none after all: a
+/// variable that was meant for other programs does not stop the gateway.
+fn found_region(
+    search: &Search<'_>,
+    signing: &Signing,
+    entry: &SigningEntry,
+) -> Result<Option<String>, String> {
+    let Some(whence) = entry.whence() else {
+        return Ok(None);
+    };
+    let around = Around {
+        env: &|name| search.sources.env(name),
+        file: &|path| search.sources.file(path).ok(),
+        region: None,
+        proxy: None,
+        ca_pem: None,
+    };
+    match (signing.find)(&whence, &around) {
+        Ok(found) => Ok(found.region),
+        Err((what, _)) => Err(what),
     }
 }
 

@@ -7,6 +7,7 @@ mod key;
 mod limits;
 mod listen;
 mod model;
+mod policy;
 mod provider;
 mod record;
 pub(crate) mod text;
@@ -16,11 +17,12 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use key::KeyEntry;
+pub use key::{Assertion, KeyEntry};
 pub use limits::{Drain, Limits, Losses, OnUnsupported, OperationBytes, Translation};
 pub use listen::{Listen, ListenerEntry, Listeners, TlsEntry};
 pub use model::{CandidateEntry, CapabilityEntry, ModelEntry, Reasoning};
-pub use provider::{HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
+pub use policy::{AppEntry, LayerEntry, PolicyEntry, RuleEntry, TenantEntry};
+pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
 pub(crate) use provider::{SIGNING_FIELD, dialect_names};
 pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
 pub use text::{Bytes, MASK, Millis, Named, SecretText};
@@ -52,6 +54,8 @@ pub struct Document {
     /// works only on this machine.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyEntry>,
+    /// What callers may do: rules in layers, which only narrow.
+    pub policy: PolicyEntry,
     /// Bounds of requests and connections.
     pub limits: Limits,
     /// What becomes of requests that the target cannot carry whole.

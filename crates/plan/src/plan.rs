@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::KeyRing;
+use access::policy::Policy;
 use contract::seams::Endpoint;
 use contract::{DialectId, Operation};
 use dialects::{Dialect, Unsupported};
@@ -23,6 +24,8 @@ pub struct Plan {
     pub models: ModelTable,
     /// Keys.
     pub keys: KeyRing,
+    /// What callers may do.
+    pub policy: Policy,
     /// Bounds and choices.
     pub settings: Settings,
 }

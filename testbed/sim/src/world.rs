@@ -77,6 +77,7 @@ impl World {
             clock: Arc::new(clock.clone()),
             dice: Arc::new(SimDice(Mutex::new(scenario.chance.fork()))),
             evidence,
+            loans: Arc::default(),
             handles: Handles::default(),
         });
         Self {
@@ -177,13 +178,7 @@ fn plan(scenario: &Scenario) -> Plan {
     let mut models = ModelTable::default();
     let mut providers = Vec::new();
     for (x, exchange) in scenario.exchanges.iter().enumerate() {
-        let consumer = Consumer {
-            key_id: key_id(x).into(),
-            tenant: "t".into(),
-            app: "a".into(),
-            models: None,
-            loopback_only: false,
-        };
+        let consumer = Consumer::new(key_id(x), "t", "a");
         keys.add(&Secret::new(key(x)), consumer);
         let first = providers.len();
         for (c, candidate) in exchange.candidates.iter().enumerate() {
@@ -204,6 +199,7 @@ fn plan(scenario: &Scenario) -> Plan {
         providers,
         models,
         keys,
+        policy: Default::default(),
         settings: Settings {
             answer_bytes_max: scenario.answer_bytes_max,
             losses: scenario.losses,

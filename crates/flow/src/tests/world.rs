@@ -345,6 +345,7 @@ pub(super) fn plan(providers: &[(&str, &str)]) -> Plan {
         providers,
         models,
         keys,
+        policy: Default::default(),
         settings: Settings::default(),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use access::{Consumer, KeyRing};
+use access::{Asserts, Consumer, KeyRing};
 
 use super::Findings;
-use crate::document::KeyEntry;
+use crate::document::{Assertion, KeyEntry};
 
 /// Least characters of a key.
 const KEY_CHARS_MIN: usize = 20;
@@ -53,6 +53,15 @@ pub(super) fn compile(
                 );
             }
         }
+        for (nth, group) in entry.groups.iter().enumerate() {
+            if group.trim().is_empty() {
+                findings.error(
+                    format!("{path}.groups[{nth}]"),
+                    "this group is empty",
+                    "name it, or leave it out",
+                );
+            }
+        }
         if entry.tenant.trim().is_empty() {
             findings.error(
                 format!("{path}.tenant"),
@@ -60,7 +69,14 @@ pub(super) fn compile(
                 "name it, or leave the field out",
             );
         }
-        ring.add(entry.secret.secret(), consumer(entry));
+        let rules = super::policy::of_key(&entry.id, &path, &entry.rules, findings);
+        ring.add(
+            entry.secret.secret(),
+            Consumer {
+                rules,
+                ..consumer(entry)
+            },
+        );
     }
     ring
 }
@@ -97,6 +113,16 @@ fn consumer(entry: &KeyEntry) -> Consumer {
     Consumer {
         models: entry.models.clone(),
         loopback_only: entry.loopback_only,
+        groups: entry
+            .groups
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect(),
+        asserts: Asserts {
+            user: entry.asserts.contains(&Assertion::User),
+            app: entry.asserts.contains(&Assertion::App),
+            tenant: entry.asserts.contains(&Assertion::Tenant),
+        },
         ..Consumer::new(&*entry.id, &*entry.tenant, &**app)
     }
 }
