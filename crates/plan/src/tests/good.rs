@@ -305,11 +305,13 @@ drain: {unready_before: 5s, max: 1m}
 
 #[test]
 fn an_open_admin_listener_is_a_warning() {
-    let (_, compiled) = good("listen: {admin: {address: '0.0.0.0:4101'}}");
+    let some = "providers: {sandbox: {}}\n";
+    let open = format!("{some}listen: {{admin: {{address: '0.0.0.0:4101'}}}}");
+    let (_, compiled) = good(&open);
     assert_eq!(compiled.warnings.len(), 1);
     assert_eq!(compiled.warnings[0].severity, Severity::Warning);
     let tls = "listen: {admin: {address: '0.0.0.0:4101', tls: {cert: c, key: k}}}";
-    assert!(good(tls).1.warnings.is_empty());
+    assert!(good(&format!("{some}{tls}")).1.warnings.is_empty());
 }
 
 #[test]
@@ -346,4 +348,42 @@ fn durations_and_sizes_are_shown_as_people_write_them() {
         let (draft, _) = good(&format!("limits: {{body_bytes: {text}}}"));
         assert_eq!(draft.document.limits.body_bytes.to_string(), shown);
     }
+}
+
+#[test]
+fn a_document_without_providers_is_usable_but_says_so() {
+    for (text, place) in [
+        ("# nothing\n", (None, None)),
+        ("workers: 1\nproviders:\n", (Some(2), Some(10))),
+        ("workers: 1\nproviders: {}\n", (Some(2), Some(12))),
+    ] {
+        let (_, compiled) = good(text);
+        let [warning] = compiled.warnings.as_slice() else {
+            panic!("{text:?}: {:?}", compiled.warnings);
+        };
+        assert_eq!(warning.severity, Severity::Warning);
+        assert_eq!((warning.line, warning.column), place, "{text:?}");
+        assert!(warning.what.contains("no model can be called"));
+        assert!(warning.instead.contains("providers: auto"));
+    }
+    assert!(good("providers: {sandbox: {}}").1.warnings.is_empty());
+}
+
+#[test]
+fn a_trusted_backend_may_assert_what_its_key_says() {
+    let (_, compiled) = good(
+        "keys:
+  - {id: a, secret: tg-0123456789012345678, groups: [staff, eu], asserts: [user, app]}
+  - {id: b, secret: tg-0123456789012345679, asserts: [tenant]}
+  - {id: c, secret: tg-0123456789012345670}
+",
+    );
+    let mut all: Vec<_> = compiled.plan.keys.consumers().collect();
+    all.sort_by(|a, b| a.key_id.cmp(&b.key_id));
+    let may = |user, app, tenant| access::Asserts { user, app, tenant };
+    assert_eq!(all[0].asserts, may(true, true, false));
+    assert_eq!(all[1].asserts, may(false, false, true));
+    assert_eq!(all[2].asserts, may(false, false, false));
+    assert_eq!(*all[0].groups, ["staff".into(), "eu".into()]);
+    assert!(all[2].groups.is_empty());
 }
