@@ -34,11 +34,13 @@ pub enum FaultKind {
     Conflict,
     /// One of our limits. 429.
     RateLimited,
-    /// A provider's own 429 or overload answer. 429.
+    /// A provider limits how much it is asked: its own 429. 429.
     UpstreamBusy,
     /// A provider refused the caller's content. Status as given (4xx).
     UpstreamRefused,
-    /// A provider is broken, or its key is dead. 502, never a 401.
+    /// A provider is broken or overloaded, or its key is dead. 502, never a
+    /// 401. Every vendor tells its overload by a status of its own above 500
+    /// and keeps 429 for limits, so clients slow down for limits only.
     UpstreamBroken,
     /// The gateway is overloaded or has no candidate left. 503.
     Overloaded,
@@ -229,6 +231,8 @@ pub struct Fault {
     /// The provider's status and body, when it refused the caller's content
     /// in a way that should reach the caller as given.
     pub upstream: Option<Box<UpstreamError>>,
+    /// The HTTP status, where it is finer than the one of the kind.
+    pub finer_status: Option<u16>,
 }
 
 /// A provider's own error answer, normalised.
@@ -255,6 +259,7 @@ impl Fault {
             private: String::new(),
             field: None,
             upstream: None,
+            finer_status: None,
         }
     }
 
@@ -294,9 +299,19 @@ impl Fault {
         self
     }
 
-    /// The HTTP status: the kind's own, except where a provider's refusal is
-    /// passed on as given.
+    /// Sets an HTTP status that is finer than the one of the kind.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.finer_status = Some(status);
+        self
+    }
+
+    /// The HTTP status: the kind's own, except where a finer one is set or a
+    /// provider's refusal is passed on as given.
     pub fn status(&self) -> u16 {
+        if let Some(status) = self.finer_status {
+            return status;
+        }
         match (&self.upstream, self.kind) {
             (Some(error), FaultKind::UpstreamRefused) if (400..500).contains(&error.status) => {
                 error.status

@@ -24,6 +24,11 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     true
 }
 
+/// Whether a pattern stands for one name only: itself.
+pub fn is_name(pattern: &str) -> bool {
+    !pattern.contains('*')
+}
+
 #[cfg(test)]
 mod tests {
     //! Cases: pattern, name, whether they match.
@@ -54,5 +59,10 @@ mod tests {
                 "{pattern} ~ {name}"
             );
         }
+    }
+
+    #[test]
+    fn names() {
+        assert!(super::is_name("a.b[c]") && !super::is_name("a*") && !super::is_name("*"));
     }
 }

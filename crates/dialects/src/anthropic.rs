@@ -102,7 +102,7 @@ impl Dialect for Anthropic {
         }
     }
 
-    fn write_fault_frame(&self, fault: &Fault, request_id: &str) -> Bytes {
+    fn write_fault_frame(&self, fault: &Fault, request_id: &str, _number: u64) -> Bytes {
         format!("event: error\ndata: {}\n\n", fault::body(fault, request_id)).into()
     }
 

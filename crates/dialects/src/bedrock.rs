@@ -119,7 +119,7 @@ impl Dialect for Bedrock {
         }
     }
 
-    fn write_fault_frame(&self, fault: &Fault, _request_id: &str) -> Bytes {
+    fn write_fault_frame(&self, fault: &Fault, _request_id: &str, _number: u64) -> Bytes {
         fault::frame(fault)
     }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use contract::answer::FinishReason;
+use contract::event::PartHead;
 use contract::fault::UpstreamError;
 use contract::{Answer, DialectId, Event, Fault, Loss, ModelCard, Operation, Request, Usage};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -71,7 +72,9 @@ pub trait Dialect: Send + Sync + 'static {
     fn write_fault(&self, fault: &Fault, request_id: &str) -> FaultBody;
 
     /// Writes a fault as the last bytes of a stream that is already going.
-    fn write_fault_frame(&self, fault: &Fault, request_id: &str) -> Bytes;
+    /// `number` is the next one of that stream, for formats that number their
+    /// events: [`StreamWriter::next_number`] or [`StreamWatcher::next_number`].
+    fn write_fault_frame(&self, fault: &Fault, request_id: &str, number: u64) -> Bytes;
 
     /// Puts the dialect's own request-id header (and the like) on an answer.
     fn dress(&self, request_id: &HeaderValue, headers: &mut HeaderMap);
@@ -95,6 +98,12 @@ pub trait Dialect: Send + Sync + 'static {
     /// of a same-dialect body that [`Survey::model_span`] does not name.
     fn rename_model(&self, body: Json<'_>, model: &str) -> Vec<Edit> {
         let (_, _) = (body, model);
+        Vec::new()
+    }
+
+    /// The edits that fit a same-dialect body to the quirks of its server.
+    fn fit(&self, body: Json<'_>, quirks: Quirks) -> Vec<Edit> {
+        let (_, _) = (body, quirks);
         Vec::new()
     }
 
@@ -267,8 +276,18 @@ pub struct Destination {
 pub struct Target<'a> {
     /// What is known of the model.
     pub card: &'a ModelCard,
-    /// What to do with parameters that the model refuses.
+    /// What to do with what the model or the dialect cannot take.
     pub unsupported: Unsupported,
+    /// Where the server departs from the dialect.
+    pub quirks: Quirks,
+}
+
+/// Where servers of one dialect depart from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// What the server calls the cap on output tokens, where it does not know
+    /// the dialect's own name for it.
+    pub output_cap: Option<&'static str>,
 }
 
 /// What to do with parameters that a model or dialect cannot take.
@@ -334,6 +353,57 @@ pub struct Tally {
     pub fault: Option<Fault>,
 }
 
+impl Tally {
+    /// Takes what a whole answer tells.
+    pub fn take(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Chat(chat) => {
+                self.usage = chat.usage;
+                let first = chat.choices.first();
+                let finish = first.and_then(|choice| choice.finish.as_ref());
+                self.finish = finish.map(|finish| finish.reason);
+                self.id.clone_from(&chat.id);
+                self.model.clone_from(&chat.model);
+            }
+            Answer::Embed(embed) => {
+                self.usage = embed.usage;
+                self.model.clone_from(&embed.model);
+            }
+            Answer::Count(_) => {}
+        }
+        self.committed = true;
+        self.ended = true;
+    }
+
+    /// Takes what an event of a stream tells.
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::Open { id, model, .. } => {
+                self.id.clone_from(id);
+                self.model.clone_from(model);
+            }
+            // Text and thinking open empty; every other part says something
+            // by its start.
+            Event::PartOpen { head, .. } => match head {
+                PartHead::Text | PartHead::Thinking { .. } | PartHead::Refusal => {}
+                PartHead::ToolCall { .. } | PartHead::Whole(_) => self.committed = true,
+            },
+            Event::PartDelta { .. } | Event::Logprobs { .. } => self.committed = true,
+            Event::Usage(usage) => self.usage.get_or_insert_with(Usage::default).merge(usage),
+            Event::Finish { choice: 0, finish } => {
+                self.finish = Some(finish.reason);
+                self.committed = true;
+            }
+            Event::Finish { .. }
+            | Event::PartClose { .. }
+            | Event::ServiceTier(_)
+            | Event::Ping => {}
+            Event::Fault(fault) => self.fault = Some(fault.clone()),
+            Event::End => self.ended = true,
+        }
+    }
+}
+
 /// Reads a provider's stream into events.
 pub trait StreamReader: Send {
     /// Reads one frame; silent frames are not handed in.
@@ -356,6 +426,12 @@ pub trait StreamWriter: Send {
     /// Appends the bytes of one event.
     fn write(&mut self, event: &Event, out: &mut Vec<u8>);
 
+    /// The number of the event that would come next, in formats that number
+    /// their events.
+    fn next_number(&self) -> u64 {
+        0
+    }
+
     /// What could not be carried so far.
     fn losses(&self) -> &[Loss];
 }
@@ -367,6 +443,12 @@ pub trait StreamWatcher: Send {
     /// # Errors
     /// `UpstreamBroken` if the frame is not valid (for JSON frames: not JSON).
     fn see(&mut self, frame: Frame<'_>, tally: &mut Tally) -> Result<Keep, Fault>;
+
+    /// The number of the event that would come next, in formats that number
+    /// their events.
+    fn next_number(&self) -> u64 {
+        0
+    }
 
     /// The stream closed cleanly.
     ///

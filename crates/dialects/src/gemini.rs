@@ -111,7 +111,7 @@ impl Dialect for Gemini {
         }
     }
 
-    fn write_fault_frame(&self, fault: &Fault, request_id: &str) -> Bytes {
+    fn write_fault_frame(&self, fault: &Fault, request_id: &str, _number: u64) -> Bytes {
         format!("data: {}\r\n\r\n", fault::body(fault, request_id)).into()
     }
 

@@ -8,6 +8,7 @@
 
 mod anthropic;
 mod bedrock;
+mod busy;
 pub mod carry;
 mod closed;
 pub mod dialect;
@@ -27,9 +28,11 @@ mod stand_in;
 mod thinking;
 mod tool_id;
 
+pub use loss::is_cosmetic;
+
 pub use dialect::{
-    Asked, Call, Destination, Dialect, FaultBody, Head, Keep, ModelEntry, Route, StreamReader,
-    StreamWatcher, StreamWriter, Survey, Tally, Target, Unsupported, Written,
+    Asked, Call, Destination, Dialect, FaultBody, Head, Keep, ModelEntry, Quirks, Route,
+    StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Unsupported, Written,
 };
 
 /// Every dialect, in the order in which they are asked whether a path is

@@ -10,29 +10,59 @@ use contract::{DialectId, Fault, Loss};
 
 use crate::dialect::Unsupported;
 
+/// What may be lost of a request that must not lose anything, by the last
+/// word of its name: the model is asked the same without it, only the price
+/// or the speed differs. It is declared all the same.
+const COSMETIC: &[&str] = &["cache_control", "detail"];
+
+/// Whether a loss of a request changes nothing of what the model is asked.
+pub fn is_cosmetic(loss: &Loss) -> bool {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let what = last(&loss.what);
+    COSMETIC.iter().any(|name| {
+        let mut words = crate::DIALECTS.iter().filter_map(|it| it.own_word(name));
+        what == *name || words.any(|word| what == last(word))
+    })
+}
+
+/// What becomes of the losses of a request, in every dialect: they are
+/// declared, or the request is refused if one of them is more than cosmetic.
+///
+/// # Errors
+/// `Unsupported` if the configuration refuses instead of dropping.
+pub(crate) fn settle(losses: Vec<Loss>, unsupported: Unsupported) -> Result<Vec<Loss>, Fault> {
+    let refused: Vec<&Loss> = match unsupported {
+        Unsupported::Drop => Vec::new(),
+        Unsupported::Refuse => losses.iter().filter(|loss| !is_cosmetic(loss)).collect(),
+    };
+    let Some(first) = refused.first() else {
+        return Ok(losses);
+    };
+    let all: Vec<String> = refused.iter().map(|it| format!("`{}`", it.what)).collect();
+    Err(Fault::unsupported(format!(
+        "The model that serves this request cannot take {}: {}. Leave it out, choose another \
+         model, or let the gateway drop what a model cannot take.",
+        all.join(", "),
+        first.why,
+    ))
+    .at(first.what.clone()))
+}
+
 /// The losses of one writing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Losses {
-    unsupported: Unsupported,
     caller: Option<DialectId>,
     list: Vec<Loss>,
 }
 
 impl Losses {
-    /// No loss yet; `unsupported` says what becomes of parameters that cannot
-    /// be carried.
-    pub(crate) fn new(unsupported: Unsupported) -> Self {
+    /// No loss yet; they are named in the words of the dialect that the
+    /// caller speaks.
+    pub(crate) fn told_to(caller: DialectId) -> Self {
         Self {
-            unsupported,
-            caller: None,
+            caller: Some(caller),
             list: Vec::new(),
         }
-    }
-
-    /// Names losses in the words of the dialect that the caller speaks.
-    pub(crate) fn told_to(mut self, caller: DialectId) -> Self {
-        self.caller = Some(caller);
-        self
     }
 
     /// Declares that something was left out or changed.
@@ -40,29 +70,6 @@ impl Losses {
         let loss = Loss::new(in_words_of(self.caller, what.into()), why);
         if !self.list.contains(&loss) {
             self.list.push(loss);
-        }
-    }
-
-    /// Leaves a parameter out, or refuses the request, as configured.
-    ///
-    /// # Errors
-    /// `Unsupported` if the configuration refuses instead of dropping.
-    pub(crate) fn parameter(
-        &mut self,
-        what: impl Into<Cow<'static, str>>,
-        why: &'static str,
-    ) -> Result<(), Fault> {
-        let what = in_words_of(self.caller, what.into());
-        match self.unsupported {
-            Unsupported::Drop => {
-                self.declare(what, why);
-                Ok(())
-            }
-            Unsupported::Refuse => Err(Fault::unsupported(format!(
-                "`{what}` cannot be carried to the model that serves this request: {why}. \
-                 Leave it out, or choose a model that takes it."
-            ))
-            .at(what)),
         }
     }
 
@@ -82,7 +89,15 @@ impl Losses {
         &self.list
     }
 
-    /// All losses declared.
+    /// The losses of a request, or its refusal: see [`settle`].
+    ///
+    /// # Errors
+    /// `Unsupported` if the configuration refuses instead of dropping.
+    pub(crate) fn settled(self, unsupported: Unsupported) -> Result<Vec<Loss>, Fault> {
+        settle(self.list, unsupported)
+    }
+
+    /// The losses of an answer, which are always declared.
     pub(crate) fn into_vec(self) -> Vec<Loss> {
         self.list
     }
@@ -128,12 +143,13 @@ mod tests {
     #[test]
     fn losses_are_told_in_the_words_of_the_caller() {
         let told = |caller, unsupported| {
-            let mut losses = Losses::new(unsupported).told_to(DialectId(caller));
-            let refused = losses.parameter("stop", "there are none here");
+            let mut losses = Losses::told_to(DialectId(caller));
+            losses.declare("stop", "there are none here");
             losses.declare("reasoning", "no");
             losses.declare("messages[0].name", "no");
             let names: Vec<String> = losses.list.iter().map(|it| it.what.to_string()).collect();
-            (names, refused.err().map(|fault| fault.public.into_owned()))
+            let refused = losses.settled(unsupported).err();
+            (names, refused.map(|fault| fault.public.into_owned()))
         };
         let dropped = |caller| told(caller, Unsupported::Drop).0;
         assert_eq!(

@@ -20,7 +20,7 @@ use contract::{DialectId, Fault, Loss};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dialect::Unsupported;
-use crate::loss::in_words_of;
+use crate::loss::{in_words_of, settle};
 
 /// Top-level fields that both formats know under one name: they cross from
 /// one to the other although the canonical form has no place for them.
@@ -106,20 +106,8 @@ impl Losses {
         &self.list
     }
 
-    /// The losses of a request: declared, or refused if that is wanted.
-    pub(crate) fn settle(self, unsupported: Unsupported) -> Result<Vec<Loss>, Fault> {
-        match (unsupported, self.list.first()) {
-            (Unsupported::Drop, _) | (Unsupported::Refuse, None) => Ok(self.list),
-            (Unsupported::Refuse, Some(first)) => {
-                let all: Vec<&str> = self.list.iter().map(|loss| &*loss.what).collect();
-                Err(Fault::unsupported(format!(
-                    "The chosen model cannot take {}: {}. Leave it out, choose another model, \
-                     or let the gateway drop what a target cannot take.",
-                    all.join(", "),
-                    first.why,
-                ))
-                .at(first.what.clone()))
-            }
-        }
+    /// The losses of a request, or its refusal: see [`settle`].
+    pub(crate) fn settled(self, unsupported: Unsupported) -> Result<Vec<Loss>, Fault> {
+        settle(self.list, unsupported)
     }
 }

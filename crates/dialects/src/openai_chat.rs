@@ -7,6 +7,7 @@
 mod echo;
 mod embed;
 mod finish;
+mod quirks;
 mod read_answer;
 mod read_parts;
 mod read_request;
@@ -30,12 +31,13 @@ use contract::{Answer, DialectId, Fault, Operation, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dialect::{
-    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Route, StreamReader,
+    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Quirks, Route, StreamReader,
     StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
 };
 use crate::framing::Framing;
 use crate::json::Json;
 use crate::openai::{self, fault, models};
+use crate::splice::Edit;
 
 /// Its name.
 pub(crate) const ID: DialectId = DialectId("openai_chat");
@@ -97,7 +99,7 @@ impl Dialect for OpenAiChat {
         fault::write_body(fault, request_id)
     }
 
-    fn write_fault_frame(&self, fault: &Fault, request_id: &str) -> Bytes {
+    fn write_fault_frame(&self, fault: &Fault, request_id: &str, _number: u64) -> Bytes {
         fault::write_frame(fault, request_id)
     }
 
@@ -122,6 +124,10 @@ impl Dialect for OpenAiChat {
             "reasoning" => "reasoning_effort",
             _ => return None,
         })
+    }
+
+    fn fit(&self, body: Json<'_>, quirks: Quirks) -> Vec<Edit> {
+        quirks::fit(body, quirks)
     }
 
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {

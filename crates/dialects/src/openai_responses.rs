@@ -94,12 +94,11 @@ impl Dialect for OpenAiResponses {
 
     /// An `error` event. Its members stand in the event as the types of the
     /// vendor have them, and once more in an `error` object, at which the
-    /// vendor's SDKs raise. The number is the largest that every client can
-    /// hold, for nobody knows here how many events went before.
-    fn write_fault_frame(&self, fault: &Fault, request_id: &str) -> Bytes {
+    /// vendor's SDKs raise.
+    fn write_fault_frame(&self, fault: &Fault, request_id: &str, number: u64) -> Bytes {
         let data = json::object(|event| {
             event.str("type", "error");
-            event.int("sequence_number", i32::MAX);
+            event.int("sequence_number", number);
             event.str_or_null("code", fault::code(fault));
             event.str("message", fault::public_message(fault));
             event.str_or_null("param", fault::param(fault));

@@ -51,7 +51,7 @@ pub(crate) fn translated(
         ("top_k", sampled.top_k.is_some()),
     ] {
         if given {
-            losses.parameter(name, why)?;
+            losses.declare(name, why);
         }
     }
     Ok(Sampled::default())

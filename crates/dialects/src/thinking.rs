@@ -102,7 +102,7 @@ pub(crate) fn translated(
         || asked.budget_tokens == Some(0);
     if card.capabilities.reasoning == ReasoningStyle::None {
         if !off {
-            losses.parameter("reasoning", "the model cannot reason")?;
+            losses.declare("reasoning", "the model cannot reason");
         }
         return Ok(Plan::default());
     }
@@ -113,10 +113,10 @@ pub(crate) fn translated(
         });
     }
     if is_forced(chat) {
-        losses.parameter(
+        losses.declare(
             "reasoning",
             "this vendor does not think when a tool is forced",
-        )?;
+        );
         return Ok(Plan::default());
     }
     let mut plan = match card.capabilities.reasoning {
@@ -163,10 +163,10 @@ fn is_forced(chat: &Chat) -> bool {
 
 fn budget(asked: &Reasoning, output_tokens_max: u32, losses: &mut Losses) -> Result<Plan, Fault> {
     if output_tokens_max <= BUDGET_TOKENS_MIN {
-        losses.parameter(
+        losses.declare(
             "reasoning",
             "a thinking budget is at least 1024 tokens and must be below the output cap",
-        )?;
+        );
         return Ok(Plan::default());
     }
     let effort = asked.effort.unwrap_or(Effort::Medium);

@@ -44,7 +44,7 @@ pub(crate) fn read(id: &str) -> (String, Option<Signature>) {
         .strip_prefix(MARK)
         .and_then(|encoded| URL_SAFE_NO_PAD.decode(encoded).ok())
         .and_then(|bytes| String::from_utf8(bytes).ok());
-    (unwrapped.unwrap_or_else(|| plain.to_owned()), signature)
+    (unwrapped.unwrap_or_else(|| plain.into_owned()), signature)
 }
 
 #[cfg(test)]

@@ -24,6 +24,10 @@ mod echo;
 mod faults;
 #[path = "pairs/fixtures.rs"]
 mod fixtures;
+#[path = "pairs/loss_table.rs"]
+mod loss_table;
+#[path = "../../gate/tests/page/mod.rs"]
+mod page;
 #[path = "pairs/pass_through.rs"]
 mod pass_through;
 #[path = "pairs/replay.rs"]

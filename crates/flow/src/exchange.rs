@@ -84,8 +84,10 @@ impl Flow {
     /// is finer than the one of the fault's kind (a head too large, an
     /// upgrade that is not served).
     pub fn refuse(self: &Arc<Self>, head: Parts, fault: &Fault, status: StatusCode) -> Reply {
+        // The body says the same status as the head.
+        let fault = fault.clone().with_status(status.as_u16());
         match self.begin(head) {
-            Ok(exchange) => exchange.refuse_as(fault, Some(status)),
+            Ok(exchange) => exchange.refuse(&fault),
             Err(reply) => *reply,
         }
     }
@@ -146,13 +148,8 @@ impl Exchange {
     }
 
     /// Ends the exchange with a fault.
-    pub(crate) fn refuse(self: Box<Self>, fault: &Fault) -> Reply {
-        self.refuse_as(fault, None)
-    }
-
-    fn refuse_as(mut self: Box<Self>, fault: &Fault, status: Option<StatusCode>) -> Reply {
-        let mut reply = self.fault_reply(fault);
-        reply.status = status.unwrap_or(reply.status);
+    pub(crate) fn refuse(mut self: Box<Self>, fault: &Fault) -> Reply {
+        let reply = self.fault_reply(fault);
         self.record.fault = Some(FaultNote::from(fault));
         let outcome = if self.record.attempts.is_empty() {
             Outcome::Refused

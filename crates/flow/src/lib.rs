@@ -18,7 +18,6 @@ mod path;
 mod prepare;
 mod reply;
 mod stream;
-mod tally;
 mod whole;
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use crate::arrived::Arrived;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::stream::Streaming;
-use crate::tally;
 
 /// Length of a streamed piece of text, bytes.
 const PIECE_BYTES: usize = 24;
@@ -24,7 +23,7 @@ impl Exchange {
         let request = self.read(asking)?;
         let answer = model.answer(request)?;
         let mut told = Tally::default();
-        tally::take(&answer, &mut told);
+        told.take(&answer);
         self.mark_committed();
         if asking.survey.stream
             && let Answer::Chat(answer) = answer

@@ -111,22 +111,12 @@ impl Exchange {
     fn models(&mut self) -> Result<Arrived, Fault> {
         let consumer = self.consumer()?.clone();
         let id = self.id.text();
-        let visible = judge::models(&self.plan, &consumer);
-        let body = match self.route.model.as_deref() {
-            None => self
-                .dialect
-                .write_models(&visible, &self.asked(id.as_str(), None)),
-            Some(wanted) => {
-                let one = visible.iter().find(|entry| entry.id == wanted).copied();
-                let one = one.ok_or_else(|| {
-                    self.plan
-                        .models
-                        .unknown(wanted, |name| consumer.may_use(name))
-                })?;
-                self.dialect
-                    .write_models(&[one], &self.asked(id.as_str(), None))
-            }
+        let found = match self.route.model.as_deref() {
+            None => judge::models(&self.plan, &consumer),
+            Some(wanted) => vec![judge::model(&self.plan, &consumer, wanted)?],
         };
+        let asked = self.asked(id.as_str(), None);
+        let body = self.dialect.write_models(&found, &asked);
         Ok(Arrived::json(body, Vec::new()))
     }
 }

@@ -6,7 +6,7 @@ use contract::seams::{Endpoint, Outbound, Pieces};
 use contract::{Fault, Loss};
 use dialects::carry;
 use dialects::splice::{self, Edit};
-use dialects::{Call, Dialect, Target};
+use dialects::{Call, Dialect, Quirks, Target};
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use plan::{LossPolicy, ProviderPlan};
@@ -43,10 +43,14 @@ impl Exchange {
         let same = dialect.id() == self.dialect.id();
         let stream = asking.survey.stream;
         let hide_usage = same && stream && asking.survey.ask_usage.is_some();
+        let quirks = provider.kind.quirks;
         let (body, losses) = if same && !carry::may_carry(asking.doc) {
-            (splice_body(asking, candidate, dialect), Vec::new())
+            (
+                splice_body(asking, candidate, (dialect, quirks)),
+                Vec::new(),
+            )
         } else {
-            self.translate(asking, candidate, dialect)?
+            self.translate(asking, candidate, (dialect, quirks))?
         };
         let call = Call {
             operation: self.route.operation,
@@ -56,15 +60,7 @@ impl Exchange {
             query: if same { self.head.uri.query() } else { None },
         };
         let destination = dialect.destination(&call);
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(CONTENT_TYPE, JSON);
-        let accept = if stream {
-            dialect.framing().content_type()
-        } else {
-            "application/json"
-        };
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        headers.insert(USER_AGENT, AGENT);
+        let mut headers = usual_headers(dialect, stream);
         if same {
             forward(dialect, &self.head.headers, &mut headers);
         }
@@ -117,7 +113,7 @@ impl Exchange {
         &self,
         asking: &mut Asking<'_>,
         candidate: &Candidate,
-        dialect: &dyn Dialect,
+        (dialect, quirks): (&dyn Dialect, Quirks),
     ) -> Result<(Pieces, Vec<Loss>), Fault> {
         self.read(asking)?;
         let request = asking.canonical.as_mut().expect("it was just read");
@@ -126,6 +122,7 @@ impl Exchange {
         let target = Target {
             card: &candidate.card,
             unsupported: settings.unsupported,
+            quirks,
         };
         let written = dialect.write_request(request, &target)?;
         match (settings.losses, written.losses.first()) {
@@ -143,7 +140,11 @@ impl Exchange {
 }
 
 /// The caller's own bytes, but for the spans that change.
-fn splice_body(asking: &Asking<'_>, candidate: &Candidate, dialect: &dyn Dialect) -> Pieces {
+fn splice_body(
+    asking: &Asking<'_>,
+    candidate: &Candidate,
+    (dialect, quirks): (&dyn Dialect, Quirks),
+) -> Pieces {
     let survey = &asking.survey;
     let mut edits = Vec::new();
     if let Some(span) = survey.model_span.clone()
@@ -162,12 +163,26 @@ fn splice_body(asking: &Asking<'_>, candidate: &Candidate, dialect: &dyn Dialect
     if survey.stream {
         edits.extend(survey.ask_usage.clone());
     }
+    edits.extend(dialect.fit(asking.doc.root(), quirks));
     let body = asking.doc.bytes();
     if edits.is_empty() {
         [body.clone()].into_iter().collect()
     } else {
         splice::apply(body, edits)
     }
+}
+
+fn usual_headers(dialect: &dyn Dialect, stream: bool) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CONTENT_TYPE, JSON);
+    let accept = if stream {
+        dialect.framing().content_type()
+    } else {
+        "application/json"
+    };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    headers.insert(USER_AGENT, AGENT);
+    headers
 }
 
 fn forward(dialect: &dyn Dialect, from: &HeaderMap, to: &mut HeaderMap) {

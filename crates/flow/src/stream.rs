@@ -388,7 +388,9 @@ impl Going {
     fn fail(&mut self, fault: &Fault) -> Option<Bytes> {
         self.exchange.record.fault = Some(FaultNote::from(fault));
         let id = self.exchange.id.text();
-        let frame = self.exchange.dialect.write_fault_frame(fault, id.as_str());
+        let number = self.stream.through.next_number();
+        let dialect = self.exchange.dialect;
+        let frame = dialect.write_fault_frame(fault, id.as_str(), number);
         self.stream.gather();
         self.stream.ready.extend_from_slice(&frame);
         self.last(Outcome::Cut)

@@ -1,6 +1,8 @@
 //! Cases of the path: what goes up, what comes back, what is recorded. Every
 //! case leaves exactly one record.
 
+mod faults;
+mod models;
 mod policy;
 mod world;
 

@@ -62,7 +62,7 @@ impl Exchange {
                 .dialect
                 .read_answer(operation, doc.root())
                 .map_err(blame)?;
-            crate::tally::take(&answer, &mut tally);
+            tally.take(&answer);
             let id = self.id.text();
             let asked = self.asked(id.as_str(), asking.canonical.as_ref());
             let Written { body, losses } = self.dialect.write_answer(&answer, &asked);

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use access::Consumer;
-use contract::{Fault, Operation};
+use contract::{Fault, Operation, glob};
 use dialects::ModelEntry;
 use plan::Plan;
-use routing::Candidate;
+use routing::{Candidate, Known};
 
 /// Version of the decision code. It rises whenever the same facts and
 /// readings may give another decision.
@@ -54,19 +54,47 @@ pub fn candidates(plan: &Plan, facts: &Facts<'_>) -> Result<Arc<[Candidate]>, Fa
         .ok_or_else(|| plan.models.unknown(facts.model, visible))
 }
 
-/// The configured models that a caller may use, for listing.
-pub fn models<'p>(plan: &'p Plan, consumer: &Consumer) -> Vec<ModelEntry<'p>> {
-    plan.models
-        .names()
+/// The models that a caller may use, for listing, in order: those that the
+/// plan knows by name, and those that the caller's key names.
+pub fn models<'p>(plan: &'p Plan, consumer: &'p Consumer) -> Vec<ModelEntry<'p>> {
+    let mut listed = plan.models.listed();
+    for name in consumer.models.iter().flatten() {
+        if glob::is_name(name)
+            && let Some(known) = plan.models.known(name)
+        {
+            listed.insert(name, known);
+        }
+    }
+    listed
+        .into_iter()
         .filter(|(name, _)| consumer.may_use(name))
-        .filter_map(|(name, candidates)| {
-            let first = candidates.first()?;
-            Some(ModelEntry {
-                id: name,
-                owned_by: &plan.providers[first.provider].name,
-                created_s: 0,
-                card: Some(&first.card),
-            })
-        })
+        .map(|(name, known)| entry(plan, name, known))
         .collect()
+}
+
+/// One model that a caller may use, by a name that need not be listed: what
+/// a call could name is found.
+///
+/// # Errors
+/// `UnknownModel`, as [`candidates`].
+pub fn model<'p>(
+    plan: &'p Plan,
+    consumer: &Consumer,
+    name: &'p str,
+) -> Result<ModelEntry<'p>, Fault> {
+    let visible = |name: &str| consumer.may_use(name);
+    plan.models
+        .known(name)
+        .filter(|_| visible(name))
+        .map(|known| entry(plan, name, known))
+        .ok_or_else(|| plan.models.unknown(name, visible))
+}
+
+fn entry<'p>(plan: &'p Plan, name: &'p str, known: Known<'p>) -> ModelEntry<'p> {
+    ModelEntry {
+        id: name,
+        owned_by: &plan.providers[known.provider].name,
+        created_s: 0,
+        card: known.card,
+    }
 }

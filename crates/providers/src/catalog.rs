@@ -1,6 +1,7 @@
 //! Vendors that speak a known protocol with a bearer key: entries of
 //! `catalog/*.toml`, no code.
 
+use dialects::Quirks;
 use serde::Deserialize;
 
 use crate::bearer::Bearer;
@@ -35,6 +36,9 @@ struct Entry {
     local_port: Option<u16>,
     #[serde(default = "yes")]
     needs_key: bool,
+    /// What it calls the cap on output tokens, where it does not know the
+    /// name of its dialect.
+    output_cap: Option<String>,
 }
 
 fn yes() -> bool {
@@ -64,6 +68,9 @@ fn kind(entry: Entry) -> Kind {
         serves: keep_all(entry.serves),
         local_port: entry.local_port,
         needs_key: entry.needs_key,
+        quirks: Quirks {
+            output_cap: entry.output_cap.map(keep),
+        },
         ..Kind::new(keep(entry.name), keep(entry.doc), &Bearer)
     }
 }

@@ -2,6 +2,7 @@
 
 use contract::seams::Outbound;
 use contract::{Answer, Fault, Request};
+use dialects::Quirks;
 
 use crate::account::Account;
 use crate::classify::{self, Refusal};
@@ -32,6 +33,8 @@ pub struct Kind {
     pub local_port: Option<u16>,
     /// A key is needed.
     pub needs_key: bool,
+    /// Where it departs from its dialects.
+    pub quirks: Quirks,
     /// It also takes signed requests: where their credentials are found.
     pub signing: Option<&'static Signing>,
     /// The code.
@@ -56,6 +59,7 @@ impl Kind {
             serves: &[],
             local_port: None,
             needs_key: true,
+            quirks: Quirks { output_cap: None },
             signing: None,
             provider,
         }

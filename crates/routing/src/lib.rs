@@ -5,7 +5,7 @@
 
 mod models;
 
-pub use models::{Candidate, ModelTable};
+pub use models::{Candidate, Known, ModelTable};
 
 #[cfg(test)]
 mod tests;

@@ -39,6 +39,15 @@ impl Candidate {
     }
 }
 
+/// What there is to say of a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'t> {
+    /// Index of the provider that serves it first.
+    pub provider: usize,
+    /// Its card, where it was configured by name.
+    pub card: Option<&'t ModelCard>,
+}
+
 /// All models of a plan.
 #[derive(Debug, Default)]
 pub struct ModelTable {
@@ -69,16 +78,55 @@ impl ModelTable {
         if let Some(candidates) = self.named.get(model) {
             return Some(candidates.clone());
         }
+        let (provider, model) = self.unnamed(model)?;
+        Some([Candidate::new(provider, model, None)].into())
+    }
+
+    /// Who serves a model that was not named, and under which name.
+    fn unnamed<'m>(&self, model: &'m str) -> Option<(usize, &'m str)> {
         let by_pattern = self
             .patterns
             .iter()
             .find(|(pattern, _)| glob::matches(pattern, model));
         if let Some((_, provider)) = by_pattern {
-            return Some([Candidate::new(*provider, model, None)].into());
+            return Some((*provider, model));
         }
         let (provider, rest) = model.split_once('/')?;
         let provider = *self.providers.get(provider)?;
-        (!rest.is_empty()).then(|| [Candidate::new(provider, rest, None)].into())
+        (!rest.is_empty()).then_some((provider, rest))
+    }
+
+    /// What there is to say of a model; `None` if nobody serves it.
+    pub fn known(&self, model: &str) -> Option<Known<'_>> {
+        match self.named.get(model) {
+            Some(candidates) => candidates.first().map(|first| Known {
+                provider: first.provider,
+                card: Some(&first.card),
+            }),
+            None => self.unnamed(model).map(|(provider, _)| Known {
+                provider,
+                card: None,
+            }),
+        }
+    }
+
+    /// Every name that can be told one by one, in order, with what is known
+    /// of it: the configured names, names among the patterns, and names that
+    /// candidates have upstream where a pattern serves these as well. A
+    /// pattern itself is not told, for nobody knows here what it stands for.
+    pub fn listed(&self) -> BTreeMap<&str, Known<'_>> {
+        let named = self.named.keys().map(String::as_str);
+        let plain = self.patterns.iter().map(|(pattern, _)| pattern.as_str());
+        let upstream = self.named.values().flat_map(|all| all.iter());
+        let upstream = upstream.filter(|candidate| {
+            let matches = |(pattern, _): &(String, usize)| glob::matches(pattern, &candidate.model);
+            self.patterns.iter().any(matches)
+        });
+        named
+            .chain(plain.filter(|pattern| glob::is_name(pattern)))
+            .chain(upstream.map(|candidate| &*candidate.model))
+            .filter_map(|name| Some((name, self.known(name)?)))
+            .collect()
     }
 
     /// The configured names, in order.

@@ -44,6 +44,40 @@ fn names_then_patterns_then_providers() {
     assert!(named_only.resolve("x").is_none());
 }
 
+/// What is listed is what a call by that name would reach; a pattern lists
+/// only the names that somebody wrote down.
+#[test]
+fn names_within_patterns_are_listed() {
+    let listed = |table: &ModelTable| -> Vec<(String, usize, bool)> {
+        let listed = table.listed();
+        let said =
+            |(name, it): (&&str, &Known<'_>)| (name.to_string(), it.provider, it.card.is_some());
+        listed.iter().map(said).collect()
+    };
+    let mut table = table();
+    table.serve("exact-1", 0);
+    let expected = [
+        // The upstream names `a-1` and `b-1` are served by `*`, which is beta's.
+        ("a-1".to_owned(), 1, false),
+        ("b-1".to_owned(), 1, false),
+        // `*` stands before it.
+        ("exact-1".to_owned(), 1, false),
+        ("fast".to_owned(), 1, true),
+        ("gpt-5-mini".to_owned(), 0, true),
+    ];
+    assert_eq!(listed(&table), expected);
+    for (name, provider, _) in expected {
+        assert_eq!(table.resolve(&name).expect("served")[0].provider, provider);
+    }
+    let mut patterns = ModelTable::default();
+    patterns.provider("alpha", 0);
+    patterns.serve("gpt-*", 0);
+    assert!(listed(&patterns).is_empty());
+    assert_eq!(patterns.known("gpt-9").expect("served").provider, 0);
+    assert_eq!(patterns.known("alpha/x").expect("served").provider, 0);
+    assert!(patterns.known("claude-9").is_none());
+}
+
 #[test]
 fn an_unknown_model_is_told_its_neighbours() {
     let fault = table().unknown("gpt5-mini", |_| true);

@@ -54,7 +54,7 @@ pub(super) fn write_everywhere(request: &Request) {
         for unsupported in [Unsupported::Drop, Unsupported::Refuse] {
             let target = Target {
                 card: &card,
-                unsupported,
+                unsupported, quirks: Default::default(),
             };
             if let Ok(written) = dialect.write_request(request, &target) {
                 must_be_json(&written.body, *dialect);

@@ -18,7 +18,7 @@ pub(super) fn run(data: &[u8]) {
     for client in dialects::DIALECTS {
         let written = client.write_fault(&fault, "0192f0c1-aaaa-7bbb-8ccc-ddddeeeeffff");
         calls::must_be_json(&written.body, *client);
-        let frame = client.write_fault_frame(&fault, "0192f0c1-aaaa-7bbb-8ccc-ddddeeeeffff");
+        let frame = client.write_fault_frame(&fault, "0192f0c1-aaaa-7bbb-8ccc-ddddeeeeffff", 0);
         super::dialect_streams::must_frame(*client, &frame);
     }
     if let Ok(path) = std::str::from_utf8(&body) {

@@ -413,7 +413,7 @@ fn in_band(frames: &mut Vec<Vec<u8>>, at: usize, end_behind: bool, part: &mut Pa
     let fault = Fault::new(kind, Origin::Provider, "The engine stopped.");
     let end = frames.last().cloned();
     frames.truncate(at);
-    frames.push(part.dialect.write_fault_frame(&fault, "up").to_vec());
+    frames.push(part.dialect.write_fault_frame(&fault, "up", 0).to_vec());
     frames.extend(end.filter(|_| end_behind));
 }
 

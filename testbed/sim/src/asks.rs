@@ -59,6 +59,7 @@ pub(crate) fn ask(dialect: &dyn Dialect, wish: Wish<'_>) -> Ask {
     let target = Target {
         card: &card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     let request = |shape| Request {
         dialect: dialect.id(),

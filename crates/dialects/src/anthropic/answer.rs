@@ -7,7 +7,7 @@ use contract::{Answer, Fault, Loss, Operation, Usage};
 use super::content_read::BlockReader;
 use super::finish::{self, Held};
 use super::{ID, citation, fault, usage};
-use crate::dialect::{Asked, Tally, Unsupported, Written};
+use crate::dialect::{Asked, Tally, Written};
 use crate::json::{self, Json, blame_provider};
 use crate::loss::Losses;
 use crate::stand_in::{self, FORMAT_TOOL};
@@ -168,7 +168,7 @@ pub(super) fn write(answer: &Answer, asked: &Asked<'_>) -> Written {
 }
 
 fn write_message(answer: &ChatAnswer, asked: &Asked<'_>) -> Written {
-    let mut losses = Losses::new(Unsupported::Drop);
+    let mut losses = Losses::default();
     let empty = Choice::default();
     let choice = answer.choices.first().unwrap_or(&empty);
     let mut held = Held::default();

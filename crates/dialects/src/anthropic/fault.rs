@@ -1,8 +1,9 @@
 //! Errors, both ways: `{"type":"error","error":{"type","message"}}`.
 
 use contract::fault::UpstreamError;
-use contract::{Fault, FaultKind, Origin, Retry};
+use contract::{Fault, FaultKind, Origin};
 
+use crate::busy;
 use crate::json::{self, Json, Rules, Tape};
 
 /// Longest message of a provider that is kept, in bytes.
@@ -96,13 +97,8 @@ pub(super) fn in_band(root: Json<'_>) -> Fault {
     let code = text("type").unwrap_or_default();
     let message = bounded(&text("message").unwrap_or_default());
     match &*code {
-        "overloaded_error" | "rate_limit_error" => Fault::new(
-            FaultKind::UpstreamBusy,
-            Origin::Provider,
-            "The provider is busy and broke the answer off. Wait a moment and try again.",
-        )
-        .retry(Retry::Other)
-        .because(format!("{code}: {message}")),
+        "overloaded_error" => busy::overloaded(format!("{code}: {message}")),
+        "rate_limit_error" => busy::limited(format!("{code}: {message}")),
         "invalid_request_error" | "request_too_large" | "not_found_error" => {
             let mut fault = Fault::new(
                 FaultKind::UpstreamRefused,

@@ -112,11 +112,7 @@ impl State {
             created_s: None,
         });
         if let Some(told) = message.opt_object("usage")? {
-            self.usage = usage::read(told, &Usage::default())?;
-            // The first figure counts the opening token only; the real ones
-            // come with `message_delta`.
-            self.usage.output = 0;
-            self.usage.reasoning = 0;
+            self.usage = usage::read_opening(told)?;
             events.push(Event::Usage(self.usage));
             if let Some(tier) = told.opt_string("service_tier")? {
                 events.push(Event::ServiceTier(tier));

@@ -7,7 +7,7 @@ use contract::{Event, Loss, Usage};
 
 use super::finish::{self, Held};
 use super::{ID, answer, citation, usage};
-use crate::dialect::{Asked, StreamWriter, Unsupported};
+use crate::dialect::{Asked, StreamWriter};
 use crate::framing;
 use crate::json::{self, ObjectWriter};
 use crate::loss::Losses;
@@ -69,7 +69,7 @@ impl Writer {
             usage: Usage::default(),
             finish: None,
             held: Held::default(),
-            losses: Losses::new(Unsupported::Drop),
+            losses: Losses::default(),
         }
     }
 

@@ -49,6 +49,7 @@ fn write(request: &Request, card: &ModelCard) -> (Value, Vec<String>) {
     let target = Target {
         card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     let written = DIALECT.write_request(request, &target).expect("writable");
     let losses = written.losses.iter().map(|loss| loss.what.to_string());
@@ -516,6 +517,7 @@ fn parameters_are_refused_where_configured() {
     let target = Target {
         card: &card,
         unsupported: Unsupported::Refuse,
+        quirks: Default::default(),
     };
     let fault = DIALECT
         .write_request(&foreign(chat), &target)
@@ -729,7 +731,7 @@ fn broken_streams_are_faults_of_the_provider() {
     let Some(Event::Fault(fault)) = events.last() else {
         panic!("{events:?}");
     };
-    assert_eq!(fault.kind, FaultKind::UpstreamBusy);
+    assert_eq!(fault.kind, FaultKind::UpstreamBroken);
 }
 
 #[test]
@@ -862,7 +864,7 @@ proptest! {
             mutate(&mut body, &mut at.clone(), &with);
             if let Ok(mut request) = read(body.to_string().as_bytes()) {
                 let card = card();
-                let target = Target { card: &card, unsupported: Unsupported::Drop };
+                let target = Target { card: &card, unsupported: Unsupported::Drop, quirks: Default::default(), };
                 if let Ok(written) = DIALECT.write_request(&request, &target) {
                     parsed(&written.body);
                 }

@@ -76,7 +76,7 @@ impl BlockWriter<'_> {
                     return Ok(Some(json.as_str().to_owned()));
                 }
                 self.losses
-                    .parameter(format!("{at} ({})", tool.name), "another vendor runs it")?;
+                    .declare(format!("{at} ({})", tool.name), "another vendor runs it");
                 return Ok(None);
             }
             ToolKind::Function { schema } => schema
@@ -85,7 +85,7 @@ impl BlockWriter<'_> {
             ToolKind::Custom { format } => {
                 if format.is_some() {
                     self.losses
-                        .parameter(format!("{at}.format"), "there are no grammars here")?;
+                        .declare(format!("{at}.format"), "there are no grammars here");
                 }
                 CUSTOM_SCHEMA.to_owned()
             }

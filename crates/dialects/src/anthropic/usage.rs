@@ -53,6 +53,17 @@ pub(super) fn read(usage: Json<'_>, before: &Usage) -> Result<Usage, Fault> {
     Ok(now)
 }
 
+/// Reads the first report of a stream. Its output counts the opening token
+/// only; the real figures come with `message_delta`.
+pub(super) fn read_opening(usage: Json<'_>) -> Result<Usage, Fault> {
+    let told = read(usage, &Usage::default())?;
+    Ok(Usage {
+        output: 0,
+        reasoning: 0,
+        ..told
+    })
+}
+
 /// Writes the members of a usage object.
 pub(super) fn write(usage: &Usage, out: &mut ObjectWriter<'_>) {
     let plain = usage

@@ -62,7 +62,8 @@ fn note(root: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
             let message = root.need("message")?;
             tally.id = message.opt_string("id")?;
             tally.model = message.opt_string("model")?;
-            merge(message, tally)?;
+            let told = message.opt_object("usage")?;
+            tally.usage = told.map(usage::read_opening).transpose()?;
         }
         "content_block_start" => {
             // Text and thinking start empty; every other block says something
@@ -72,7 +73,10 @@ fn note(root: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
         }
         "content_block_delta" => tally.committed = true,
         "message_delta" => {
-            merge(root, tally)?;
+            if let Some(told) = root.opt_object("usage")? {
+                let before = tally.usage.unwrap_or_default();
+                tally.usage = Some(usage::read(told, &before)?);
+            }
             let stop = root
                 .field("delta")
                 .and_then(|told| told.field("stop_reason"));
@@ -84,14 +88,6 @@ fn note(root: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
         "error" => tally.fault = Some(fault::in_band(root)),
         // Pings, block stops, and event types that are newer than this watcher.
         _ => {}
-    }
-    Ok(())
-}
-
-fn merge(owner: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
-    if let Some(told) = owner.opt_object("usage")? {
-        let before = tally.usage.unwrap_or_default();
-        tally.usage = Some(usage::read(told, &before)?);
     }
     Ok(())
 }

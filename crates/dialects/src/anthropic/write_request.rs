@@ -35,7 +35,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
     };
     let mut blocks = BlockWriter {
         card: target.card,
-        losses: Losses::new(target.unsupported).told_to(request.dialect),
+        losses: Losses::told_to(request.dialect),
         nested: Nested::of_own(request, ID),
         own: request.dialect == ID,
     };
@@ -82,7 +82,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
     }
     Ok(Written {
         body: body.into(),
-        losses: blocks.losses.into_vec(),
+        losses: blocks.losses.settled(target.unsupported)?,
     })
 }
 
@@ -127,10 +127,10 @@ impl BlockWriter<'_> {
         let schema = matches!(chat.format, contract::chat::OutputFormat::JsonSchema { .. });
         let plan = thinking::translated(chat, self.card, cap, ID, &mut self.losses)?;
         if plan.thinks() && schema && !self.card.capabilities.json_schema {
-            self.losses.parameter(
+            self.losses.declare(
                 "reasoning",
                 "the output format is asked for by a forced tool, which excludes thinking",
-            )?;
+            );
             return Ok(Plan::default());
         }
         Ok(plan)
@@ -338,17 +338,17 @@ impl BlockWriter<'_> {
         let metadata = (!chat.metadata.is_empty()).then_some("metadata");
         for name in unusual(chat).chain(metadata) {
             self.losses
-                .parameter(name, "the Messages API has nothing like it")?;
+                .declare(name, "the Messages API has nothing like it");
         }
         if let Some(tier) = &chat.service_tier
             && tier_word(tier).is_none()
         {
             self.losses
-                .parameter("service_tier", "the vendor has no such tier")?;
+                .declare("service_tier", "the vendor has no such tier");
         }
         for (name, _) in &request.extras.fields {
             self.losses
-                .parameter(name.clone(), "only the caller's own dialect knows it")?;
+                .declare(name.clone(), "only the caller's own dialect knows it");
         }
         Ok(())
     }

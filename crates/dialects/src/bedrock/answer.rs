@@ -8,7 +8,7 @@ use super::content_read::BlockReader;
 use super::content_write::text_block;
 use super::media::Medium;
 use super::{ID, citation, fault, finish, usage};
-use crate::dialect::{Asked, Tally, Unsupported, Written};
+use crate::dialect::{Asked, Tally, Written};
 use crate::json::{self, Json, ObjectWriter, blame_provider};
 use crate::loss::Losses;
 use crate::stand_in::{self, FORMAT_TOOL};
@@ -144,7 +144,7 @@ pub(super) fn write(answer: &Answer, _asked: &Asked<'_>) -> Written {
 }
 
 fn write_converse(answer: &ChatAnswer) -> Written {
-    let mut losses = Losses::new(Unsupported::Drop);
+    let mut losses = Losses::default();
     let empty = Choice::default();
     let choice = answer.choices.first().unwrap_or(&empty);
     let mut calls = false;

@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use contract::fault::UpstreamError;
-use contract::{Fault, FaultKind, Origin, Retry};
+use contract::{Fault, FaultKind, Origin};
 use http::{HeaderMap, HeaderValue};
 
+use crate::busy;
 use crate::framing::{Frame, encode_message};
 use crate::json::{self, Json, Rules, Tape};
 
@@ -135,13 +136,8 @@ pub(super) fn in_band(frame: Frame<'_>) -> Fault {
         Err(_) => String::new(),
     };
     match name.as_str() {
-        "throttlingException" | "serviceUnavailableException" => Fault::new(
-            FaultKind::UpstreamBusy,
-            Origin::Provider,
-            "The provider is busy and broke the answer off. Wait a moment and try again.",
-        )
-        .retry(Retry::Other)
-        .because(format!("{name}: {message}")),
+        "throttlingException" => busy::limited(format!("{name}: {message}")),
+        "serviceUnavailableException" => busy::overloaded(format!("{name}: {message}")),
         "validationException" => {
             let mut fault = Fault::new(
                 FaultKind::UpstreamRefused,

@@ -7,14 +7,14 @@ use contract::{Event, Loss, Usage};
 
 use super::media::Medium;
 use super::{ID, answer, citation, finish, usage};
-use crate::dialect::{StreamWriter, Unsupported};
+use crate::dialect::StreamWriter;
 use crate::framing::encode_message;
 use crate::json::{self, ObjectWriter};
 use crate::loss::Losses;
 use crate::{carry, stand_in, tool_id};
 
 /// Writes one stream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Writer {
     started: bool,
     /// Index of the next block.
@@ -49,22 +49,6 @@ struct PendingTool {
     name: String,
     custom: bool,
     arguments: Option<String>,
-}
-
-impl Default for Writer {
-    fn default() -> Self {
-        Self {
-            started: false,
-            next: 0,
-            open: Vec::new(),
-            pending: None,
-            usage: Usage::default(),
-            tier: None,
-            finish: None,
-            calls: false,
-            losses: Losses::new(Unsupported::Drop),
-        }
-    }
 }
 
 impl Writer {

@@ -55,6 +55,7 @@ fn write_for(request: &Request, card: &ModelCard) -> Result<(Value, Vec<String>)
     let target = Target {
         card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     let written = DIALECT.write_request(request, &target)?;
     let losses = written.losses.iter().map(|loss| loss.what.to_string());
@@ -789,7 +790,7 @@ fn faults_in_the_vendors_words() {
         // What we write as the end of a stream reads back as a fault.
         let mut splitter = Framing::EventStream.splitter();
         let batch = splitter
-            .push(DIALECT.write_fault_frame(&fault, "r"))
+            .push(DIALECT.write_fault_frame(&fault, "r", 0))
             .expect("a message");
         let mut events = Vec::new();
         let frame = batch.frame(&batch.frames[0]);

@@ -28,10 +28,10 @@ impl BlockWriter<'_> {
         if choice == Some(ToolChoice::None) {
             choice = None;
             if has_tool_blocks(chat) {
-                self.losses.parameter(
+                self.losses.declare(
                     "tool_choice",
                     "there is no `none`, and earlier tool calls need the tools declared",
-                )?;
+                );
                 self.tools(chat, &mut set)?;
             }
         } else {
@@ -78,7 +78,7 @@ impl BlockWriter<'_> {
         }
         if chat.parallel_tool_calls == Some(false) && !set.tools.is_empty() {
             self.losses
-                .parameter("parallel_tool_calls", "the Converse API cannot forbid them")?;
+                .declare("parallel_tool_calls", "the Converse API cannot forbid them");
         }
         Ok(set)
     }
@@ -113,7 +113,7 @@ impl BlockWriter<'_> {
                     return Ok(Some(json.as_str().to_owned()));
                 }
                 let what = format!("tools[{index}] ({})", tool.name);
-                self.losses.parameter(what, "another vendor runs it")?;
+                self.losses.declare(what, "another vendor runs it");
                 return Ok(None);
             }
             ToolKind::Function { schema } => schema
@@ -122,7 +122,7 @@ impl BlockWriter<'_> {
             ToolKind::Custom { format } => {
                 if format.is_some() {
                     let what = format!("tools[{index}].format");
-                    self.losses.parameter(what, "there are no grammars here")?;
+                    self.losses.declare(what, "there are no grammars here");
                 }
                 CUSTOM_SCHEMA.to_owned()
             }

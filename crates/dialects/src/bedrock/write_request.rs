@@ -30,7 +30,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
     };
     let mut blocks = BlockWriter::new(
         target.card,
-        Losses::new(target.unsupported).told_to(request.dialect),
+        Losses::told_to(request.dialect),
         Nested::of_own(request, ID),
         request.dialect == ID,
     );
@@ -81,7 +81,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
     }
     Ok(Written {
         body: body.into(),
-        losses: blocks.losses.into_vec(),
+        losses: blocks.losses.settled(target.unsupported)?,
     })
 }
 
@@ -105,10 +105,10 @@ impl BlockWriter<'_> {
             effort_only(chat, self.card, &mut self.losses)?
         };
         if plan.thinks() && schema {
-            self.losses.parameter(
+            self.losses.declare(
                 "reasoning",
                 "the output format is asked for by a forced tool, which excludes thinking",
-            )?;
+            );
             return Ok(Plan::default());
         }
         Ok(plan)
@@ -121,7 +121,7 @@ impl BlockWriter<'_> {
         let mut sampled = sampling::translated(chat, plan, self.card, &mut self.losses)?;
         if !self.takes_thinking(&request.model) && sampled.top_k.take().is_some() {
             self.losses
-                .parameter("top_k", "the Converse API has it only for some models")?;
+                .declare("top_k", "the Converse API has it only for some models");
         }
         Ok(sampled)
     }
@@ -135,7 +135,7 @@ impl BlockWriter<'_> {
             Some("reserved") => Some("reserved"),
             Some(_) => {
                 self.losses
-                    .parameter("service_tier", "the vendor has no such tier")?;
+                    .declare("service_tier", "the vendor has no such tier");
                 None
             }
         })
@@ -160,7 +160,7 @@ impl BlockWriter<'_> {
             } else {
                 let what = format!("metadata.{}", pair.0);
                 self.losses
-                    .parameter(what, "the vendor does not take these characters")?;
+                    .declare(what, "the vendor does not take these characters");
             }
         }
         Ok(kept)
@@ -255,11 +255,11 @@ impl BlockWriter<'_> {
         let user = chat.user.is_some().then_some("user");
         for name in unusual(chat).chain(user) {
             self.losses
-                .parameter(name, "the Converse API has nothing like it")?;
+                .declare(name, "the Converse API has nothing like it");
         }
         for (name, _) in &request.extras.fields {
             self.losses
-                .parameter(name.clone(), "only the caller's own dialect knows it")?;
+                .declare(name.clone(), "only the caller's own dialect knows it");
         }
         Ok(())
     }
@@ -277,7 +277,7 @@ fn effort_only(chat: &Chat, card: &ModelCard, losses: &mut Losses) -> Result<Pla
         return Ok(Plan::default());
     };
     if card.capabilities.reasoning != ReasoningStyle::Effort {
-        losses.parameter("reasoning", "the model takes no effort")?;
+        losses.declare("reasoning", "the model takes no effort");
         return Ok(Plan::default());
     }
     if asked.effort.is_none() {

@@ -72,6 +72,7 @@ fn carried(to: &str, schema: &Value) -> (Value, Vec<String>) {
     let target = Target {
         card: &ModelCard::unknown("m"),
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     let target_dialect = crate::by_name(to).expect("a dialect");
     let written = target_dialect

@@ -8,7 +8,7 @@ use contract::{Answer, Event, Fault, Operation};
 use super::stream_read::{BASIS, State};
 use super::watch::{Progress, note};
 use super::{citation, embed, fault, finish, logprobs, names, usage, write_parts};
-use crate::dialect::{Asked, Tally, Unsupported, Written};
+use crate::dialect::{Asked, Tally, Written};
 use crate::fold;
 use crate::json::{self, Json, Kind, ObjectWriter, blame_provider};
 use crate::loss::Losses;
@@ -135,7 +135,7 @@ pub(super) fn write(answer: &Answer, asked: &Asked<'_>) -> Written {
 }
 
 fn write_chat(answer: &ChatAnswer, asked: &Asked<'_>) -> Written {
-    let mut losses = Losses::new(Unsupported::Drop);
+    let mut losses = Losses::default();
     let nested = Nested::of(&answer.extras);
     let candidates: Vec<String> = answer
         .choices

@@ -119,7 +119,7 @@ pub(super) fn write_request(
     embed: &Embed,
     target: &Target<'_>,
 ) -> Result<Written, Fault> {
-    let mut losses = Losses::new(target.unsupported).told_to(request.dialect);
+    let mut losses = Losses::told_to(request.dialect);
     let own = request.dialect == ID;
     let mut texts = Vec::with_capacity(embed.inputs.len());
     for input in &embed.inputs {
@@ -135,12 +135,12 @@ pub(super) fn write_request(
         }
     }
     if embed.user.is_some() {
-        losses.parameter("user", "the Gemini API has nothing like it")?;
+        losses.declare("user", "the Gemini API has nothing like it");
     }
     let top = |name: &str| own && !name.contains(['.', '[']);
     for (name, _) in &request.extras.fields {
         if !top(name) {
-            losses.parameter(name.clone(), "embeddings have no such field here")?;
+            losses.declare(name.clone(), "embeddings have no such field here");
         }
     }
     let model = resource_name(&request.model);
@@ -169,7 +169,7 @@ pub(super) fn write_request(
     });
     Ok(Written {
         body: body.into(),
-        losses: losses.into_vec(),
+        losses: losses.settled(target.unsupported)?,
     })
 }
 

@@ -4,6 +4,7 @@
 use contract::fault::UpstreamError;
 use contract::{Fault, FaultKind, Origin, Retry};
 
+use crate::busy;
 use crate::json::{self, ArrayWriter, Json, Kind, Rules, Tape};
 
 /// Longest message of a provider that is kept, in bytes.
@@ -171,15 +172,8 @@ pub(super) fn in_band(detail: Json<'_>) -> Fault {
     let word = text("status").unwrap_or_default();
     let message = bounded(&text("message").unwrap_or_default());
     let status = match &*word {
-        "RESOURCE_EXHAUSTED" | "UNAVAILABLE" => {
-            return Fault::new(
-                FaultKind::UpstreamBusy,
-                Origin::Provider,
-                "The provider is busy and broke the answer off. Wait a moment and try again.",
-            )
-            .retry(Retry::Other)
-            .because(format!("{word}: {message}"));
-        }
+        "RESOURCE_EXHAUSTED" => return busy::limited(format!("{word}: {message}")),
+        "UNAVAILABLE" => return busy::overloaded(format!("{word}: {message}")),
         "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" => 400,
         "NOT_FOUND" => 404,
         _ => {

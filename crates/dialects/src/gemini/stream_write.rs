@@ -8,7 +8,7 @@ use contract::{Event, Loss, Usage};
 
 use super::answer::Ending;
 use super::{finish, logprobs, signature, usage, write_parts};
-use crate::dialect::{Asked, StreamWriter, Unsupported};
+use crate::dialect::{Asked, StreamWriter};
 use crate::framing;
 use crate::json::{self, ObjectWriter};
 use crate::loss::Losses;
@@ -68,7 +68,7 @@ impl Writer {
             choices: Vec::new(),
             usage: None,
             faulted: false,
-            losses: Losses::new(Unsupported::Drop),
+            losses: Losses::default(),
         }
     }
 

@@ -56,6 +56,7 @@ fn write(request: &Request, card: &ModelCard) -> (Value, Vec<String>) {
     let target = Target {
         card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     let written = DIALECT.write_request(request, &target).expect("writable");
     let losses = written.losses.iter().map(|loss| loss.what.to_string());

@@ -139,7 +139,7 @@ pub(super) fn translated(
         (ReasoningStyle::None, true) => return Ok(Plan::default()),
         (ReasoningStyle::None, false) => {
             if says_something(asked) {
-                losses.parameter("reasoning", "the model cannot reason")?;
+                losses.declare("reasoning", "the model cannot reason");
             }
             return Ok(Plan::default());
         }

@@ -92,7 +92,7 @@ pub(super) fn note(
             }
         } else if member.is("promptFeedback") && value.field("blockReason").is_some() {
             progress.blocked = true;
-            tally.finish = Some(FinishReason::ContentFilter);
+            tally.finish.get_or_insert(FinishReason::ContentFilter);
             // The refusal is the answer.
             tally.committed = true;
         }
@@ -108,6 +108,7 @@ fn candidate(
 ) -> Result<(), Fault> {
     let mut index = place as u64;
     let mut word = None;
+    let mut called = false;
     for member in candidate.as_object()?.members() {
         let value = member.value;
         if value.is_null() {
@@ -117,7 +118,7 @@ fn candidate(
             let parts = value.as_object()?.opt_array("parts")?;
             for part in parts.iter().flat_map(Json::items) {
                 tally.committed |= answer::says(part);
-                progress.called |= part.field("functionCall").is_some();
+                called |= part.field("functionCall").is_some();
             }
         } else if member.is("index") {
             index = value.as_u64()?;
@@ -129,6 +130,7 @@ fn candidate(
         return Err(candidate.fault("the index of a candidate is out of range"));
     }
     progress.seen |= 1 << index;
+    progress.called |= called && index == 0;
     if let Some(word) = word.filter(|word| word != "FINISH_REASON_UNSPECIFIED") {
         progress.finished |= 1 << index;
         if index == 0 {

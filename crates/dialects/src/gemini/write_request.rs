@@ -31,7 +31,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
     let none = Extras::default();
     let mut parts = PartWriter {
         card: target.card,
-        losses: Losses::new(target.unsupported).told_to(request.dialect),
+        losses: Losses::told_to(request.dialect),
         // Extras of another dialect may be named by paths that exist here too.
         nested: Nested::of(if own { &request.extras } else { &none }),
         own,
@@ -68,7 +68,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
     }
     Ok(Written {
         body: body.into(),
-        losses: parts.losses.into_vec(),
+        losses: parts.losses.settled(target.unsupported)?,
     })
 }
 
@@ -314,7 +314,7 @@ impl PartWriter<'_> {
         ] {
             if given {
                 self.losses
-                    .parameter(name, "the model refuses sampling parameters")?;
+                    .declare(name, "the model refuses sampling parameters");
             }
         }
         Ok(false)
@@ -325,7 +325,7 @@ impl PartWriter<'_> {
             return Ok(&chat.stop);
         }
         self.losses
-            .parameter("stop", "the vendor takes five stop sequences at most")?;
+            .declare("stop", "the vendor takes five stop sequences at most");
         Ok(&chat.stop[..STOP_SEQUENCES_MAX])
     }
 
@@ -350,7 +350,7 @@ impl PartWriter<'_> {
         ];
         for (name, _) in vain.into_iter().filter(|(_, given)| *given) {
             self.losses
-                .parameter(name, "the Gemini API has nothing like it")?;
+                .declare(name, "the Gemini API has nothing like it");
         }
         if chat.cache.is_some() {
             self.losses
@@ -358,7 +358,7 @@ impl PartWriter<'_> {
         }
         for (name, _) in &request.extras.fields {
             self.losses
-                .parameter(name.clone(), "only the caller's own dialect knows it")?;
+                .declare(name.clone(), "only the caller's own dialect knows it");
         }
         Ok(())
     }

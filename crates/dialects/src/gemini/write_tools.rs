@@ -56,11 +56,11 @@ impl PartWriter<'_> {
                 }
                 ToolKind::Hosted { .. } => self
                     .losses
-                    .parameter(format!("{at} ({})", tool.name), "another vendor runs it")?,
+                    .declare(format!("{at} ({})", tool.name), "another vendor runs it"),
                 ToolKind::Custom { format } => {
                     if format.is_some() {
                         self.losses
-                            .parameter(format!("{at}.format"), "there are no grammars here")?;
+                            .declare(format!("{at}.format"), "there are no grammars here");
                     }
                     let schema = RawJson::new(stand_in::CUSTOM_SCHEMA);
                     set.functions.push(self.function(tool, Some(&schema), &at));

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use contract::fault::UpstreamError;
-use contract::{Fault, FaultKind, Origin, Retry};
+use contract::{Fault, FaultKind, Origin};
 
+use crate::busy;
 use crate::dialect::FaultBody;
 use crate::json::{self, Json, Kind, ObjectWriter, Rules, Tape};
 
@@ -186,12 +187,10 @@ pub(crate) fn find_in_band(root: Json<'_>) -> Option<Fault> {
 /// Classifies an error that came under a 200 by the vendor's own word.
 pub(crate) fn in_band(mut error: UpstreamError) -> Fault {
     let code = error.code.as_deref().unwrap_or_default();
-    let kind = match code {
-        "rate_limit_exceeded"
-        | "rate_limit_error"
-        | "insufficient_quota"
-        | "overloaded_error"
-        | "overloaded" => FaultKind::UpstreamBusy,
+    let private = format!("in-band error {code:?}: {}", error.message);
+    let mut fault = match code {
+        "rate_limit_exceeded" | "rate_limit_error" => busy::limited(private),
+        "overloaded_error" | "overloaded" => busy::overloaded(private),
         "invalid_request_error"
         | "invalid_prompt"
         | "context_length_exceeded"
@@ -199,28 +198,17 @@ pub(crate) fn in_band(mut error: UpstreamError) -> Fault {
         | "content_policy_violation"
         | "image_content_policy_violation"
         | "bio_policy"
-        | "cyber_policy" => FaultKind::UpstreamRefused,
-        _ => FaultKind::UpstreamBroken,
-    };
-    let private = format!("in-band error {code:?}: {}", error.message);
-    let fault = match kind {
-        FaultKind::UpstreamRefused => {
+        | "cyber_policy" => {
             error.status = 400;
-            Fault::new(kind, Origin::Client, error.message.clone()).retry(Retry::Never)
+            let public = error.message.clone();
+            Fault::new(FaultKind::UpstreamRefused, Origin::Client, public).because(private)
         }
-        FaultKind::UpstreamBusy => Fault::new(
-            kind,
-            Origin::Provider,
-            "The provider is overloaded and broke off the answer. Try again in a moment.",
-        ),
-        _ => Fault::new(
-            kind,
-            Origin::Provider,
+        _ => Fault::upstream_broken(
             "The provider reported an error instead of completing the answer. Try again; \
              if it persists, look at the provider's status.",
-        ),
+        )
+        .because(private),
     };
-    let mut fault = fault.because(private);
     fault.upstream = Some(Box::new(error));
     fault
 }

@@ -40,9 +40,9 @@ impl Sender {
     pub(super) fn call_id(self, id: &str) -> (String, Option<Signature>) {
         let (id, signature) = match self {
             Sender::Client => carry::unload_id(id),
-            Sender::Provider => (id, None),
+            Sender::Provider => (id.into(), None),
         };
-        (id.to_owned(), signature)
+        (id.into_owned(), signature)
     }
 }
 

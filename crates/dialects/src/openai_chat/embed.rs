@@ -106,7 +106,7 @@ pub(super) fn write_request(
     });
     Ok(Written {
         body: body.into(),
-        losses: losses.settle(target.unsupported)?,
+        losses: losses.settled(target.unsupported)?,
     })
 }
 

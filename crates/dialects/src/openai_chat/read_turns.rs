@@ -116,7 +116,7 @@ impl Reader<'_> {
         let custom = self.calls.iter().any(|call| call.id == id && call.custom);
         let parts = read_content(message.field("content"), self.extras)?;
         self.result(ToolResult {
-            call_id: id.to_owned(),
+            call_id: id.into_owned(),
             name: message.opt_string("name")?,
             parts,
             json: None,

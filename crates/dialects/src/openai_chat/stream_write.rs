@@ -381,8 +381,9 @@ impl Writer {
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        if self.ask_usage {
-            let figures = self.usage.unwrap_or_default();
+        // The vendor sends no usage chunk where it knows none: zeros would be
+        // taken for figures.
+        if let Some(figures) = self.usage.filter(|_| self.ask_usage) {
             let text = json::object(|object| usage::write(object, &figures));
             self.chunk(&format!("\"choices\":[],\"usage\":{text}"), out);
         }

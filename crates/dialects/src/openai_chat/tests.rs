@@ -51,6 +51,7 @@ fn write(request: &Request) -> Result<Written, Fault> {
     let target = Target {
         card: &card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     DIALECT.write_request(request, &target)
 }

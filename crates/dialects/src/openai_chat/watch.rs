@@ -1,7 +1,7 @@
 //! The hot path of same-dialect answers: what the evidence needs of a whole
 //! answer or of a stream that passes verbatim, without reading it all.
 
-use contract::answer::FinishReason;
+use contract::answer::{Finish, FinishReason};
 use contract::{Fault, Operation, Usage};
 
 use super::{END_MARKER, finish, usage};
@@ -29,16 +29,58 @@ pub(super) fn tally(operation: Operation, body: Json<'_>, tally: &mut Tally) -> 
         return Err(fault::find_in_band(body).unwrap_or_else(|| not_an_answer(body)));
     };
     if operation == Operation::Chat
-        && let Some(word) = content
-            .items()
-            .next()
-            .and_then(|choice| choice.field("finish_reason")?.str())
+        && let Some(first) = content.items().enumerate().find(is_first)
+        && let Some(word) = first.1.field("finish_reason").and_then(|word| word.str())
     {
-        tally.finish = Some(finish::reason(&word));
+        let mut said = Said::default();
+        if let Some(message) = first.1.field("message") {
+            said.take(message);
+        }
+        tally.finish = Some(said.finish(&word).reason);
     }
     tally.committed = true;
     tally.ended = true;
     Ok(())
+}
+
+/// Whether a choice, with its place in the list, is the first.
+fn is_first((place, choice): &(usize, Json<'_>)) -> bool {
+    let index = choice.field("index").and_then(|index| index.u64());
+    index.map_or(*place == 0, |index| index == 0)
+}
+
+/// What the first choice has said, as far as the word for its end depends on
+/// it.
+#[derive(Debug, Default)]
+struct Said {
+    /// It was seen at all.
+    begun: bool,
+    called: bool,
+    refused: bool,
+}
+
+impl Said {
+    /// Takes note of a message or a piece of one.
+    fn take(&mut self, message: Json<'_>) {
+        self.begun = true;
+        for member in message.members() {
+            let value = member.value;
+            match &*member.name_bytes() {
+                b"tool_calls" => self.called |= !value.is_empty(),
+                b"function_call" => self.called |= value.kind() == Kind::Object,
+                b"refusal" => self.refused |= is_text(value) && value.span().len() > 2,
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(&self, word: &str) -> Finish {
+        finish::read(word, self.called, self.refused)
+    }
+}
+
+fn is_text(value: Json<'_>) -> bool {
+    matches!(value.kind(), Kind::String | Kind::EscapedString)
 }
 
 /// The fault of a 200 that is neither an answer nor an error.
@@ -73,6 +115,7 @@ pub(super) struct Watcher {
     /// new: only deltas behind the first content and without usage, end or
     /// fault are learned.
     before: Familiar,
+    said: Said,
     hide_usage: bool,
 }
 
@@ -82,6 +125,7 @@ impl Watcher {
         Self {
             tape: Tape::default(),
             before: Familiar::default(),
+            said: Said::default(),
             hide_usage,
         }
     }
@@ -91,6 +135,13 @@ impl StreamWatcher for Watcher {
     fn see(&mut self, frame: Frame<'_>, tally: &mut Tally) -> Result<Keep, Fault> {
         let data = frame.data.trim_ascii();
         if data == END_MARKER {
+            if self.said.begun && tally.finish.is_none() {
+                // Some servers leave out the finishing chunk.
+                tally.finish = Some(match self.said.called {
+                    true => FinishReason::ToolCalls,
+                    false => FinishReason::Stop,
+                });
+            }
             tally.ended = true;
             return Ok(Keep::Pass);
         }
@@ -105,12 +156,16 @@ impl StreamWatcher for Watcher {
             .because(format!("{} at byte {}", flaw.message(), flaw.offset))
         })?;
         let root = self.tape.root(data);
-        let keep = read_chunk(root, tally, self.hide_usage);
+        let only_usage = read_chunk(root, &mut self.said, tally);
         match only_text(root).filter(|_| tally.committed && tally.fault.is_none()) {
             Some(text) => self.before.learn(data, text.span()),
             None => self.before.forget(),
         }
-        Ok(keep)
+        if self.hide_usage && only_usage {
+            Ok(Keep::Hide)
+        } else {
+            Ok(Keep::Pass)
+        }
     }
 
     fn close(&mut self, tally: &mut Tally) -> Result<(), Fault> {
@@ -122,7 +177,8 @@ impl StreamWatcher for Watcher {
     }
 }
 
-fn read_chunk(root: Json<'_>, tally: &mut Tally, hide_usage: bool) -> Keep {
+/// Reads a chunk; tells whether it holds usage and nothing else.
+fn read_chunk(root: Json<'_>, said: &mut Said, tally: &mut Tally) -> bool {
     let mut choices = None;
     let mut has_usage = false;
     for member in root.members() {
@@ -146,30 +202,35 @@ fn read_chunk(root: Json<'_>, tally: &mut Tally, hide_usage: bool) -> Keep {
     let Some(choices) = choices else {
         // Servers of this format also send `{"object":"error",..}`.
         tally.fault = tally.fault.take().or_else(|| fault::find_in_band(root));
-        return Keep::Pass;
+        return false;
     };
     for choice in choices.items() {
-        read_choice(choice, tally);
+        read_choice(choice, said, tally);
     }
-    if hide_usage && has_usage && choices.is_empty() {
-        Keep::Hide
-    } else {
-        Keep::Pass
-    }
+    has_usage && choices.is_empty()
 }
 
-fn read_choice(choice: Json<'_>, tally: &mut Tally) {
+fn read_choice(choice: Json<'_>, said: &mut Said, tally: &mut Tally) {
+    let (mut delta, mut word, mut index) = (None, None, 0);
     for member in choice.members() {
         let value = member.value;
         match &*member.name_bytes() {
-            b"delta" if !tally.committed => tally.committed = holds_content(value),
-            b"finish_reason" if tally.finish.is_none() => {
-                tally.finish = value
-                    .str()
-                    .map(|word| -> FinishReason { finish::reason(&word) });
-            }
+            b"delta" => delta = Some(value),
+            b"finish_reason" => word = value.str().filter(|word| !word.is_empty()),
+            b"index" => index = value.u64().unwrap_or(0),
             _ => {}
         }
+    }
+    tally.committed = tally.committed || delta.is_some_and(holds_content);
+    if index > 0 {
+        return;
+    }
+    said.begun = true;
+    if let Some(delta) = delta {
+        said.take(delta);
+    }
+    if let Some(word) = word.filter(|_| tally.finish.is_none()) {
+        tally.finish = Some(said.finish(&word).reason);
     }
 }
 
@@ -185,15 +246,17 @@ fn only_text(root: Json<'_>) -> Option<Json<'_>> {
         return None;
     }
     let delta = choice.field("delta")?;
-    let is_text = |value: &Json<'_>| matches!(value.kind(), Kind::String | Kind::EscapedString);
     let call = || {
         let call = delta.field("tool_calls")?.items().next()?;
-        call.field("function")?.field("arguments").filter(is_text)
+        let arguments = call.field("function")?.field("arguments");
+        arguments.filter(|value| is_text(*value))
     };
     let text = delta
         .members()
-        .find(|member| is_text(&member.value) && !member.is("role"));
-    text.map(|member| member.value).or_else(call)
+        .find(|member| is_text(member.value) && !member.is("role"));
+    let text = text.map(|member| member.value).or_else(call);
+    // One that says nothing is no example of one that does.
+    text.filter(|text| text.span().len() > 2)
 }
 
 /// Whether a delta holds more than a role: text, reasoning, a tool call.

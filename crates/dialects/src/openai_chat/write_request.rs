@@ -7,7 +7,7 @@ use contract::model::ReasoningStyle;
 use contract::request::Task;
 use contract::{Fault, Request};
 
-use super::{ID, embed, write_turns};
+use super::{ID, embed, quirks, write_turns};
 use crate::dialect::{Target, Written};
 use crate::json::{self, ArrayWriter, ObjectWriter};
 use crate::nested::Nested;
@@ -66,7 +66,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
     });
     Ok(Written {
         body: body.into(),
-        losses: writer.losses.settle(target.unsupported)?,
+        losses: writer.losses.settled(target.unsupported)?,
     })
 }
 
@@ -186,7 +186,8 @@ impl Writer<'_> {
                 });
             }
         }
-        root.opt_int("max_completion_tokens", chat.output_tokens_max);
+        let cap = self.target.quirks.output_cap.unwrap_or(quirks::OUTPUT_CAP);
+        root.opt_int(cap, chat.output_tokens_max);
         match chat.stop.as_slice() {
             [] => {}
             [one] => root.str("stop", one),

@@ -162,7 +162,7 @@ impl Reader<'_> {
             _ => text.into_owned(),
         };
         let call = ToolCall {
-            id: id.to_owned(),
+            id: id.into_owned(),
             name: item.need_str("name")?.into_owned(),
             arguments,
             custom,
@@ -184,7 +184,7 @@ impl Reader<'_> {
         );
         let loaded = item.need_str("call_id")?;
         let result = ToolResult {
-            call_id: carry::unload_id(&loaded).0.to_owned(),
+            call_id: carry::unload_id(&loaded).0.into_owned(),
             name: item.opt_string("name")?,
             parts: read_content(item.need("output")?, path, self.extras)?,
             json: None,

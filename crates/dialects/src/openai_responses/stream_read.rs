@@ -102,13 +102,18 @@ impl Reader {
                 Ok(())
             }
             "response.created" | "response.in_progress" | "response.queued" => {
-                self.begin(Some(root.need("response")?), events)
+                let response = root.need("response")?;
+                self.begin(Some(response), events)?;
+                events.extend(figures(response));
+                Ok(())
             }
             "response.completed" | "response.incomplete" => {
                 self.end(root.need("response")?, events)
             }
             "response.failed" => {
                 let response = root.need("response")?;
+                // What a failure cost is billed as well.
+                events.extend(figures(response));
                 let error = fault::find_in_band(response);
                 self.fail(error.unwrap_or_else(read_answer::unexplained), events);
                 Ok(())
@@ -158,8 +163,7 @@ impl Reader {
         if let Some(tier) = response.opt_string("service_tier")? {
             events.push(Event::ServiceTier(tier));
         }
-        let figures = response.field("usage").and_then(usage::read);
-        events.extend(figures.map(Event::Usage));
+        events.extend(figures(response));
         events.push(Event::Finish {
             choice: 0,
             finish: read_answer::finish(response, self.called, self.refused),
@@ -496,4 +500,12 @@ impl Reader {
         self.open_part((u32::MAX, None), head, events);
         self.leave(events);
     }
+}
+
+/// The usage that a response tells, if any.
+fn figures(response: Json<'_>) -> Option<Event> {
+    response
+        .field("usage")
+        .and_then(usage::read)
+        .map(Event::Usage)
 }

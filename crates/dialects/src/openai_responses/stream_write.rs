@@ -549,6 +549,10 @@ impl StreamWriter for Writer {
         }
     }
 
+    fn next_number(&self) -> u64 {
+        self.number
+    }
+
     fn losses(&self) -> &[Loss] {
         self.losses.as_slice()
     }

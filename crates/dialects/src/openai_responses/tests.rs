@@ -43,6 +43,7 @@ fn write_as(dialect: &dyn Dialect, request: &Request) -> Result<Written, Fault> 
     let target = Target {
         card: &card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     dialect.write_request(request, &target)
 }

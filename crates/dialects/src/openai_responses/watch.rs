@@ -20,7 +20,7 @@ pub(super) fn tally(operation: Operation, body: Json<'_>, tally: &mut Tally) -> 
     } else {
         check_status(body)?;
         take_response(body, tally);
-        take_finish(body, tally);
+        take_finish(body, &Told::default(), tally);
     }
     tally.committed = true;
     tally.ended = true;
@@ -54,20 +54,45 @@ fn owned(value: Json<'_>) -> Option<String> {
         .map(|text| text.into_owned())
 }
 
-fn take_finish(response: Json<'_>, tally: &mut Tally) {
-    let items = response.get("output");
-    let mut kinds = items.iter().flat_map(Json::items).filter_map(|item| {
-        let kind = item.get("type")?;
-        kind.str()
-    });
-    let called = kinds.any(|kind| matches!(&*kind, "function_call" | "custom_tool_call"));
-    tally.finish = Some(read_answer::finish(response, called, false).reason);
+fn take_finish(response: Json<'_>, told: &Told, tally: &mut Tally) {
+    let (mut called, mut refused) = (told.called, told.refused);
+    for item in response.get("output").iter().flat_map(Json::items) {
+        called |= is_one_of(item, CALLS);
+        let parts = item
+            .get("content")
+            .filter(|_| is_one_of(item, &["message"]));
+        refused |= parts
+            .iter()
+            .flat_map(Json::items)
+            .any(|part| is_one_of(part, REFUSALS));
+    }
+    tally.finish = Some(read_answer::finish(response, called, refused).reason);
+}
+
+/// Types of items that call a tool of the caller.
+const CALLS: &[&str] = &["function_call", "custom_tool_call"];
+/// Types of parts that refuse.
+const REFUSALS: &[&str] = &["refusal"];
+
+fn is_one_of(object: Json<'_>, types: &[&str]) -> bool {
+    let kind = object.get("type").and_then(|kind| kind.str());
+    kind.is_some_and(|kind| types.contains(&&*kind))
 }
 
 /// Watches a stream.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
     tape: Tape,
+    told: Told,
+}
+
+/// What the events have told so far.
+#[derive(Debug, Default)]
+struct Told {
+    /// The number of the event that would come next.
+    next_number: u64,
+    called: bool,
+    refused: bool,
 }
 
 impl StreamWatcher for Watcher {
@@ -80,8 +105,12 @@ impl StreamWatcher for Watcher {
         if let Err(flaw) = self.tape.rescan(data, &Rules::ANSWER) {
             return Err(json::broken(&flaw, data));
         }
-        see_event(self.tape.root(data), tally);
+        see_event(self.tape.root(data), &mut self.told, tally);
         Ok(Keep::Pass)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.told.next_number
     }
 
     fn close(&mut self, tally: &mut Tally) -> Result<(), Fault> {
@@ -93,18 +122,22 @@ impl StreamWatcher for Watcher {
     }
 }
 
-fn see_event(root: Json<'_>, tally: &mut Tally) {
+fn see_event(root: Json<'_>, told: &mut Told, tally: &mut Tally) {
     let mut kind = None;
     let mut content = None;
     let mut response = None;
+    // A server that does not number its events is counted along.
+    let mut number = told.next_number;
     for member in root.members() {
         match &*member.name() {
             "type" => kind = member.value.str(),
-            "delta" | "item" => content = Some(member.value),
+            "delta" | "item" | "part" => content = Some(member.value),
             "response" => response = Some(member.value),
+            "sequence_number" => number = member.value.u64().unwrap_or(number),
             _ => {}
         }
     }
+    told.next_number = number.saturating_add(1);
     let Some(kind) = kind else {
         // An error object as the sibling sends it.
         tally.fault = fault::find_in_band(root);
@@ -113,7 +146,7 @@ fn see_event(root: Json<'_>, tally: &mut Tally) {
     match (&*kind, response) {
         ("response.completed" | "response.incomplete", Some(response)) => {
             take_response(response, tally);
-            take_finish(response, tally);
+            take_finish(response, told, tally);
             tally.ended = true;
         }
         ("response.failed", Some(response)) => {
@@ -123,11 +156,29 @@ fn see_event(root: Json<'_>, tally: &mut Tally) {
             tally.ended = true;
         }
         ("error", _) => tally.fault = Some(read_error(root)),
-        ("response.created", Some(response)) => take_response(response, tally),
-        (kind, _) if !tally.committed => {
-            tally.committed = content.is_some_and(|content| commits(kind, content));
+        ("response.created" | "response.in_progress" | "response.queued", Some(response)) => {
+            take_response(response, tally);
         }
-        _ => {}
+        (kind, _) => {
+            if let Some(content) = content {
+                told.take(kind, content);
+                tally.committed = tally.committed || commits(kind, content);
+            }
+        }
+    }
+}
+
+impl Told {
+    /// What decides over the word for the end: calls and refusals.
+    fn take(&mut self, kind: &str, content: Json<'_>) {
+        match kind {
+            "response.output_item.added" | "response.output_item.done" => {
+                self.called |= is_one_of(content, CALLS);
+            }
+            "response.content_part.added" => self.refused |= is_one_of(content, REFUSALS),
+            "response.refusal.delta" => self.refused = true,
+            _ => {}
+        }
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
     });
     Ok(Written {
         body: body.into(),
-        losses: writer.losses.settle(target.unsupported)?,
+        losses: writer.losses.settled(target.unsupported)?,
     })
 }
 

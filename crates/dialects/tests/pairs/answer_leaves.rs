@@ -36,7 +36,7 @@ pub(crate) fn unwrap_part(part: &mut Part, shown_in: DialectId) {
         let inner = plain
             .strip_prefix("_tgc_id_")
             .and_then(|encoded| String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok());
-        let plain = inner.unwrap_or_else(|| plain.to_owned());
+        let plain = inner.unwrap_or_else(|| plain.into_owned());
         if signature.is_some() {
             part.signature = signature;
         }

@@ -292,7 +292,7 @@ fn a_fault_is_never_followed_by_an_end() {
             if drive::read_folded(dialect, &stream).is_ok() {
                 findings.add(format!("{name} of {}: whole without its end", dialect.id()));
             }
-            stream.extend_from_slice(&dialect.write_fault_frame(&fault, drive::REQUEST_ID));
+            stream.extend_from_slice(&dialect.write_fault_frame(&fault, drive::REQUEST_ID, 0));
             if let Ok(read) = drive::read_folded(dialect, &stream) {
                 findings.add(format!(
                     "{name} of {}: read as whole: {read:?}",

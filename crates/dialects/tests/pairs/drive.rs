@@ -79,6 +79,7 @@ pub(crate) fn write(to: &dyn Dialect, request: &Request) -> Result<Written, Faul
         &Target {
             card: &card,
             unsupported: Unsupported::Drop,
+            quirks: Default::default(),
         },
     )
 }

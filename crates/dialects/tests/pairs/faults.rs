@@ -70,7 +70,7 @@ fn a_fault_frame_ends_a_stream_as_a_failure() {
         for fault in faults() {
             findings.cases += 1;
             let name = format!("{} {}", dialect.id(), fault.kind.name());
-            let frame = dialect.write_fault_frame(&fault, REQUEST_ID);
+            let frame = dialect.write_fault_frame(&fault, REQUEST_ID, 0);
             let read = drive::read_stream(dialect, &frame, frame.len());
             let told = match &read {
                 Ok(events) => events.iter().any(|event| matches!(event, Event::Fault(_))),

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 use contract::Operation;
-use contract::answer::FinishReason;
 use tollgate_dialects::json::{Doc, string};
 use tollgate_dialects::splice::{Edit, apply};
 use tollgate_dialects::{Dialect, Keep, Tally, fold};
@@ -114,17 +113,6 @@ fn an_answer_passes_and_is_counted() {
     findings.settle(30);
 }
 
-/// A refusal told in the content only is read from it, but not looked for
-/// where bytes pass.
-fn agree(tallied: Option<FinishReason>, read: Option<FinishReason>) -> bool {
-    tallied == read
-        || (read == Some(FinishReason::Refusal)
-            && matches!(
-                tallied,
-                Some(FinishReason::Stop | FinishReason::ContentFilter)
-            ))
-}
-
 fn compare(
     dialect: &dyn Dialect,
     name: &str,
@@ -143,7 +131,7 @@ fn compare(
         .first()
         .and_then(|choice| choice.finish.as_ref());
     let reason = reason.map(|finish| finish.reason);
-    if !agree(tally.finish, reason) {
+    if tally.finish != reason {
         findings.add(format!(
             "{name}: finish {:?}, read {reason:?}",
             tally.finish
@@ -182,6 +170,8 @@ fn watch(dialect: &dyn Dialect, name: &str, stream: &Bytes, findings: &mut Findi
     let mut splitter = dialect.framing().splitter();
     let mut watcher = dialect.stream_watcher(false);
     let mut tally = Tally::default();
+    let mut reader = dialect.stream_reader();
+    let mut counted = Tally::default();
     let mut passed = Vec::new();
     for chunk in stream.chunks(23) {
         let batch = splitter
@@ -193,8 +183,19 @@ fn watch(dialect: &dyn Dialect, name: &str, stream: &Bytes, findings: &mut Findi
             if frame.kind == tollgate_dialects::framing::FrameKind::Silent {
                 continue;
             }
+            let mut events = Vec::new();
+            let read = reader.read(frame, &mut events);
+            for event in &events {
+                counted.note(event);
+            }
             match watcher.see(frame, &mut tally) {
-                Ok(Keep::Pass) => {}
+                // At every frame, so that a stream that is cut is billed the
+                // same whichever way it went.
+                Ok(Keep::Pass) if read.is_ok() && tally.usage == counted.usage => {}
+                Ok(Keep::Pass) => findings.add(format!(
+                    "{name}: {read:?}, usage so far {:?}, read {:?}",
+                    tally.usage, counted.usage
+                )),
                 Ok(Keep::Hide) => findings.add(format!("{name}: a frame is hidden")),
                 Err(fault) => findings.add(format!("{name}: {fault:?}")),
             }
@@ -221,7 +222,7 @@ fn watch(dialect: &dyn Dialect, name: &str, stream: &Bytes, findings: &mut Findi
     }
     let first = read.choices.first();
     let reason = first.and_then(|choice| Some(choice.finish.as_ref()?.reason));
-    if !agree(tally.finish, reason) {
+    if tally.finish != reason {
         findings.add(format!(
             "{name}: finish {:?}, read {reason:?}",
             tally.finish
@@ -230,5 +231,25 @@ fn watch(dialect: &dyn Dialect, name: &str, stream: &Bytes, findings: &mut Findi
     let says = first.is_some_and(|choice| !choice.parts.is_empty());
     if tally.committed != says && says {
         findings.add(format!("{name}: content, but not committed"));
+    }
+    let mut rest = Vec::new();
+    if let Err(fault) = reader.close(&mut rest) {
+        findings.add(format!("{name}: {fault:?}"));
+    }
+    rest.iter().for_each(|event| counted.note(event));
+    let told = |tally: &Tally| {
+        (
+            tally.usage,
+            tally.finish,
+            tally.id.clone(),
+            tally.model.clone(),
+        )
+    };
+    if told(&tally) != told(&counted) {
+        findings.add(format!(
+            "{name}: watched {:?}, read {:?}",
+            told(&tally),
+            told(&counted)
+        ));
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use contract::chat::{Chat, ToolChoice};
 use contract::{FaultKind, Operation, Request, Task};
-use tollgate_dialects::{Dialect, Target, Unsupported};
+use tollgate_dialects::{Dialect, Target, Unsupported, is_cosmetic};
 
 use crate::account::{Findings, silent};
 use crate::drive::{self, pairs};
@@ -130,10 +130,12 @@ fn nothing_of_a_request_vanishes_silently() {
     findings.settle(100);
 }
 
-/// Where the configuration refuses instead of dropping, a refusal names the
-/// field, and what is not refused is written.
+/// One rule in every dialect: where the configuration refuses instead of
+/// dropping, every declared loss that is more than cosmetic is refused and
+/// named, and nothing else is.
 #[test]
-fn a_refusal_names_its_field() {
+fn strict_refuses_every_loss_and_nothing_else() {
+    let (mut refusals, mut cosmetics) = (0, 0);
     let mut findings = Findings::default();
     for (from, to) in pairs() {
         for Asking { name, request, .. } in askings(from, &mut Findings::default()) {
@@ -141,6 +143,7 @@ fn a_refusal_names_its_field() {
             let target = Target {
                 card: &card,
                 unsupported: Unsupported::Refuse,
+                quirks: Default::default(),
             };
             let (dropped, refused) = (
                 drive::write(to, &request),
@@ -151,19 +154,33 @@ fn a_refusal_names_its_field() {
                 (Ok(_), Err(fault)) if fault.kind != FaultKind::Unsupported => {
                     findings.add(format!("{name} -> {}: {fault:?}", to.id()));
                 }
-                (Ok(dropped), Err(fault)) if fault.field.is_none() || dropped.losses.is_empty() => {
-                    findings.add(format!(
-                        "{name} -> {}: refused without need or name: {fault:?}",
-                        to.id()
-                    ));
+                (Ok(dropped), Err(fault)) => {
+                    let mut heavy = dropped.losses.iter().filter(|it| !is_cosmetic(it));
+                    let first = heavy.next().map(|loss| loss.what.to_string());
+                    let unnamed = heavy.find(|loss| !fault.public.contains(&*loss.what));
+                    refusals += 1;
+                    if first.is_none() || fault.field != first || unnamed.is_some() {
+                        findings.add(format!(
+                            "{name} -> {}: lost {:?}, refused {fault:?}",
+                            to.id(),
+                            dropped.losses
+                        ));
+                    }
+                }
+                (Ok(dropped), Ok(strict)) => {
+                    cosmetics += strict.losses.len();
+                    if strict != dropped || !strict.losses.iter().all(is_cosmetic) {
+                        findings.add(format!("{name} -> {}: lost {:?}", to.id(), strict.losses));
+                    }
                 }
                 (Err(_), Ok(_)) => {
                     findings.add(format!("{name} -> {}: laxer when strict", to.id()))
                 }
-                (Ok(_) | Err(_), Ok(_) | Err(_)) => {}
+                (Err(_), Err(_)) => {}
             }
         }
     }
+    assert!(refusals > 20 && cosmetics > 5, "{refusals} {cosmetics}");
     findings.settle(100);
 }
 

@@ -2,8 +2,7 @@
 //! passed as they came, or read and written in the caller's dialect.
 
 use bytes::BytesMut;
-use contract::event::PartHead;
-use contract::{Event, Fault, Loss, Usage};
+use contract::{Event, Fault, Loss};
 use dialects::framing::{Batch, FrameKind};
 use dialects::{Keep, StreamReader, StreamWatcher, StreamWriter, Tally};
 
@@ -100,7 +99,7 @@ impl Through {
     pub(super) fn event(&mut self, event: Event, tally: &mut Tally, out: &mut BytesMut) {
         match self {
             Self::Writing { writer, text } | Self::Translating { writer, text, .. } => {
-                note(&event, tally);
+                tally.note(&event);
                 writer.write(&event, text);
                 out.extend_from_slice(text);
                 text.clear();
@@ -129,6 +128,14 @@ impl Through {
                 closed
             }
             Self::Writing { .. } => Ok(()),
+        }
+    }
+
+    /// The number of the next event for the caller, where events have one.
+    pub(super) fn next_number(&self) -> u64 {
+        match self {
+            Self::Watching(watcher) => watcher.next_number(),
+            Self::Translating { writer, .. } | Self::Writing { writer, .. } => writer.next_number(),
         }
     }
 
@@ -198,34 +205,9 @@ fn write_all(
         if tally.fault.is_some() {
             continue;
         }
-        note(&event, tally);
+        tally.note(&event);
         if tally.fault.is_none() {
             writer.write(&event, text);
         }
-    }
-}
-
-/// Takes from an event what the evidence needs.
-fn note(event: &Event, tally: &mut Tally) {
-    match event {
-        Event::Open { id, model, .. } => {
-            tally.id.clone_from(id);
-            tally.model.clone_from(model);
-        }
-        // Text and thinking open empty; every other part says something by
-        // its start.
-        Event::PartOpen { head, .. } => match head {
-            PartHead::Text | PartHead::Thinking { .. } | PartHead::Refusal => {}
-            PartHead::ToolCall { .. } | PartHead::Whole(_) => tally.committed = true,
-        },
-        Event::PartDelta { .. } | Event::Logprobs { .. } => tally.committed = true,
-        Event::Usage(usage) => tally.usage.get_or_insert_with(Usage::default).merge(usage),
-        Event::Finish { choice: 0, finish } => {
-            tally.finish = Some(finish.reason);
-            tally.committed = true;
-        }
-        Event::Finish { .. } | Event::PartClose { .. } | Event::ServiceTier(_) | Event::Ping => {}
-        Event::Fault(fault) => tally.fault = Some(fault.clone()),
-        Event::End => tally.ended = true,
     }
 }

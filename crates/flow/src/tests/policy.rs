@@ -119,3 +119,82 @@ fn a_candidate_that_is_unfit_hides_no_fault_of_one_that_broke() {
     let got = world.call(CHAT, audio);
     assert_eq!(got.status, 400, "{}", got.body);
 }
+
+/// A vendor that knows only the older name of the cap gets that name, also in
+/// a body that is passed on, and of two caps the smaller one.
+#[test]
+fn the_cap_is_called_what_the_vendor_calls_it() {
+    let ask = |caps: &str| {
+        format!(
+            r#"{{ {caps}"model" : "m", "x": 1, "messages":[{{"role":"user","content":"hi"}}]}}"#
+        )
+    };
+    let cases = [
+        (r#""max_completion_tokens" : 9, "#, r#""max_tokens" : 9, "#),
+        (r#""max_tokens": 9, "#, r#""max_tokens": 9, "#),
+        (
+            r#""max_tokens": 9, "max_completion_tokens":5, "#,
+            r#""max_tokens": 5, "#,
+        ),
+        (
+            r#""max_completion_tokens":5, "max_tokens": 4, "#,
+            r#""max_tokens": 4, "#,
+        ),
+    ];
+    for (caps, expected) in cases {
+        let sent = |kind| {
+            let world = World::new(
+                &[(kind, "openai_chat")],
+                vec![Ok(Script::json(200, ANSWER))],
+            );
+            assert_eq!(world.call(CHAT, &ask(caps)).status, 200);
+            world.sent().remove(0)
+        };
+        let named = |body: String| body.replace("\"m\"", "\"up-m\"");
+        assert_eq!(sent("mistral"), named(ask(expected)));
+        assert_eq!(sent("openai"), named(ask(caps)), "nothing is renamed there");
+    }
+    // Translated as well.
+    let world = World::new(
+        &[("deepseek", "openai_chat")],
+        vec![Ok(Script::json(200, ANSWER))],
+    );
+    let body = r#"{"model":"m","max_tokens":7,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(world.call("/v1/messages", body).status, 200);
+    assert!(
+        world.sent()[0].contains(r#""max_tokens":7"#),
+        "{:?}",
+        world.sent()
+    );
+}
+
+/// A usage chunk tells figures or does not come: zeros would be billed.
+#[test]
+fn usage_that_nobody_reported_is_not_told() {
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-m\",\"content\":[]}}\n\n";
+    let rest = "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hi\"}}\n\nevent: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
+    let end = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let told = "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"input_tokens\":3,\"output_tokens\":2}}\n\n";
+    let ask = ASK_STREAM.replace(
+        "\"stream\":true",
+        "\"stream\":true,\"stream_options\":{\"include_usage\":true}",
+    );
+    for (frames, has_usage) in [
+        (vec![start, rest, told, end], true),
+        (vec![start, rest, end], false),
+    ] {
+        let world = World::new(
+            &[("anthropic", "anthropic")],
+            vec![Ok(Script::sse(&frames))],
+        );
+        let got = world.call(CHAT, &ask);
+        assert!(got.body.ends_with(super::DONE), "{}", got.body);
+        assert_eq!(
+            got.body.contains("\"prompt_tokens\""),
+            has_usage,
+            "{}",
+            got.body
+        );
+        assert!(!got.body.contains("\"total_tokens\":0"), "{}", got.body);
+    }
+}

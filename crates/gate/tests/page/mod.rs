@@ -2,7 +2,8 @@
 //! `<!-- generated:NAME -->` and `<!-- /generated -->`; what is around it is
 //! written by hand. `TOLLGATE_BLESS=1` writes the table into the page.
 //!
-//! Deliberately not here: what the tables say.
+//! Any crate whose tests hold a page may include this file. Deliberately not
+//! here: what the tables say.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,11 +32,12 @@ pub(crate) fn hold(page: &str, name: &str, table: &str) {
         .unwrap_or_else(|| panic!("{page}: the table {name} has no end"));
     let new = format!("{before}{open}\n{table}\n<!-- /generated -->{after}");
     if std::env::var_os("TOLLGATE_BLESS").is_some() {
-        fs::write(path(page), &new).unwrap();
+        fs::write(path(page), &new).unwrap_or_else(|error| panic!("{page}: {error}"));
     } else {
         assert!(
             old == new,
-            "{page} is stale: run TOLLGATE_BLESS=1 cargo test -p tollgate-gate"
+            "{page} is stale: run TOLLGATE_BLESS=1 cargo test -p {}",
+            env!("CARGO_PKG_NAME")
         );
     }
 }

@@ -117,7 +117,9 @@ pub(super) fn refused(
     };
     let kind = &*fault.kind;
     let called = served.filter(|served| served.call.is_some());
-    let act = called.map(|served| case.candidate(served.candidate).act);
+    let candidate = called.map(|served| case.candidate(served.candidate));
+    let act = candidate.map(|candidate| candidate.act);
+    let spoken = candidate.and_then(|candidate| Some(candidate.spoken?.id().0));
     let given = match act {
         Some(Act::Status { code, .. }) => Some(code),
         _ => None,
@@ -145,7 +147,7 @@ pub(super) fn refused(
     findings.demand(origins.contains(&&*fault.origin), "origin", || {
         format!("x{index}: {kind} is blamed on {}", fault.origin)
     });
-    retry(case, (kind, act), findings);
+    retry(case, (kind, act, spoken), findings);
     let json: Option<Value> = serde_json::from_slice(&heard.body).ok();
     let told = json.is_some_and(|json| !json["error"].is_null() || json["message"].is_string());
     findings.demand(told, "whole-json", || {
@@ -154,7 +156,11 @@ pub(super) fn refused(
 }
 
 /// The advice to try again follows the taxonomy.
-fn retry(case: &Case<'_>, (kind, act): (&str, Option<Act>), findings: &mut Findings) {
+fn retry(
+    case: &Case<'_>,
+    (kind, act, spoken): (&str, Option<Act>, Option<&str>),
+    findings: &mut Findings,
+) {
     let Case { index, heard, .. } = case;
     let header = |name: &str| {
         heard
@@ -182,7 +188,13 @@ fn retry(case: &Case<'_>, (kind, act): (&str, Option<Act>), findings: &mut Findi
                 ..
             }),
         ) => Some(retry_after_s.unwrap_or(1).to_string()),
-        ("overloaded" | "rate_limited", _) => Some("1".to_owned()),
+        ("overloaded" | "rate_limited" | "upstream_busy", _) => Some("1".to_owned()),
+        // This vendor's only word for a failure of its own says `overloaded`.
+        ("upstream_broken", Some(Act::InBand { .. } | Act::ErrorUnder200))
+            if spoken == Some("gemini") =>
+        {
+            Some("1".to_owned())
+        }
         _ => None,
     };
     findings.demand(header("retry-after") == after.as_deref(), "retry", || {

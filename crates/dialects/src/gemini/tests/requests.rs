@@ -503,6 +503,7 @@ fn streamed_thoughts_are_joined_for_their_vendor() {
     let target = Target {
         card: &card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     let written = anthropic
         .write_request(&request, &target)
@@ -732,6 +733,7 @@ fn what_cannot_be_carried_is_refused_or_declared() {
     let target = Target {
         card: &card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     let fault = DIALECT
         .write_request(&foreign(asked), &target)
@@ -740,6 +742,7 @@ fn what_cannot_be_carried_is_refused_or_declared() {
     let strict = Target {
         card: &card,
         unsupported: Unsupported::Refuse,
+        quirks: Default::default(),
     };
     let verbose = Chat {
         verbosity: Some("low".to_owned()),
@@ -847,6 +850,7 @@ fn embeddings() {
     let target = Target {
         card: &card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     assert_eq!(
         DIALECT
@@ -871,7 +875,7 @@ proptest! {
                 let _ = DIALECT.survey(&route(operation), doc.root());
                 if let Ok(mut request) = DIALECT.read_request(&route(operation), doc.root()) {
                     let card = card();
-                    let target = Target { card: &card, unsupported: Unsupported::Drop };
+                    let target = Target { card: &card, unsupported: Unsupported::Drop, quirks: Default::default(), };
                     let _ = DIALECT.write_request(&request, &target);
                     request.dialect = OTHER;
                     let _ = DIALECT.write_request(&request, &target);

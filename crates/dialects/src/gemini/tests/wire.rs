@@ -351,14 +351,14 @@ fn broken_streams_are_faults() {
         reader.read(batch.frame(span), &mut events).expect("read");
     }
     assert!(
-        matches!(events.last(), Some(Event::Fault(fault)) if fault.kind == FaultKind::UpstreamBusy)
+        matches!(events.last(), Some(Event::Fault(fault)) if fault.kind == FaultKind::UpstreamBroken)
     );
     assert!(reader.close(&mut events).is_err());
     let (closed, tally) = watched(busy.as_bytes());
     assert_eq!(closed, Ok(()));
     assert_eq!(
         tally.fault.map(|fault| fault.kind),
-        Some(FaultKind::UpstreamBusy)
+        Some(FaultKind::UpstreamBroken)
     );
 }
 
@@ -481,7 +481,7 @@ fn faults_in_the_vendors_words() {
         message: "No such model.".to_owned(),
         param: None,
     }));
-    let frame = DIALECT.write_fault_frame(&refused, "req-1");
+    let frame = DIALECT.write_fault_frame(&refused, "req-1", 0);
     let frames = frames(&frame);
     assert_eq!(frames[0]["error"]["code"], 404);
     assert_eq!(frames[0]["error"]["status"], "NOT_FOUND");

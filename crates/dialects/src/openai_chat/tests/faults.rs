@@ -15,7 +15,7 @@ fn faults_have_the_vendor_s_shape() {
         json(body.body),
         serde_json::json!({"error": {"message": "`n`: wrong.", "type": "invalid_request_error", "param": "n", "code": "invalid_request_error", "request_id": REQUEST_ID}})
     );
-    let frame = DIALECT.write_fault_frame(&fault, REQUEST_ID);
+    let frame = DIALECT.write_fault_frame(&fault, REQUEST_ID, 0);
     assert!(frame.starts_with(b"data: {\"error\":") && frame.ends_with(b"}\n\n"));
     for kind in FaultKind::ALL {
         let fault = Fault::new(kind, Origin::Gateway, "x");

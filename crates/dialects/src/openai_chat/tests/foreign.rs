@@ -220,6 +220,7 @@ fn what_cannot_be_asked_is_refused() {
     let target = Target {
         card: &card,
         unsupported: Unsupported::Drop,
+        quirks: Default::default(),
     };
     let fault = DIALECT.write_request(&request(user(image())), &target);
     assert_eq!(fault.expect_err("blind").kind, FaultKind::Unsupported);
@@ -231,12 +232,14 @@ fn what_cannot_be_asked_is_refused() {
         &Target {
             card: &card,
             unsupported: Unsupported::Drop,
+            quirks: Default::default(),
         },
     );
     assert_eq!(lost.expect("dropped").losses[0].what, "temperature");
     let strict = Target {
         card: &card,
         unsupported: Unsupported::Refuse,
+        quirks: Default::default(),
     };
     let fault = DIALECT
         .write_request(&request(chat), &strict)

@@ -258,3 +258,68 @@ fn odd_but_known_streams_are_read() {
         r#"reasoning_details:[{"type":"reasoning.text","text":"a"},{"type":"reasoning.text","signature":"s"}]"#
     );
 }
+
+/// What decides over the word for the end stands in the deltas, of the first
+/// choice only.
+#[test]
+fn the_watcher_ends_as_the_reader_does() {
+    let chunk = |index: u32, delta: &str, word: &str| {
+        let finish = if word == "null" {
+            word.to_owned()
+        } else {
+            format!("\"{word}\"")
+        };
+        format!(
+            "data: {{\"id\":\"x\",\"choices\":[{{\"index\":{index},\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let text = chunk(0, r#"{"content":"h"}"#, "null");
+    let no = |more| chunk(0, &format!(r#"{{"refusal":"{more}"}}"#), "null");
+    let call = |index| {
+        let call =
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#;
+        chunk(index, call, "null")
+    };
+    let stop = |index| chunk(index, "{}", "stop");
+    let cases: [(Vec<String>, FinishReason); 8] = [
+        (vec![text.clone(), stop(0)], FinishReason::Stop),
+        (
+            vec![no(""), no("N"), no("o"), stop(0)],
+            FinishReason::Refusal,
+        ),
+        (
+            vec![text.clone(), no(""), no("No"), stop(0)],
+            FinishReason::Refusal,
+        ),
+        (vec![call(0), stop(0)], FinishReason::ToolCalls),
+        (
+            vec![text.clone(), call(1), stop(1), stop(0)],
+            FinishReason::Stop,
+        ),
+        (
+            vec![
+                text.clone(),
+                chunk(1, r#"{"content":"h"}"#, "length"),
+                stop(0),
+            ],
+            FinishReason::Stop,
+        ),
+        (
+            vec![text.clone(), chunk(0, "{}", ""), chunk(0, "{}", "length")],
+            FinishReason::Length,
+        ),
+        (vec![call(0)], FinishReason::ToolCalls),
+    ];
+    for (frames, expected) in cases {
+        let sse = [frames.concat().as_str(), "data: [DONE]\n\n"].concat();
+        let (tally, _, closed) = watch(&sse, false);
+        closed.expect("whole");
+        let answer = fold(events(&sse, usize::MAX).expect("readable")).expect("whole");
+        let read = answer.choices[0].finish.as_ref().expect("ended");
+        assert_eq!(
+            (tally.finish, read.reason),
+            (Some(expected), expected),
+            "{sse}"
+        );
+    }
+}

@@ -79,7 +79,7 @@ fn a_survey_finds_what_governs() {
 #[test]
 fn a_fault_in_a_stream_is_an_error_event() {
     let fault = Fault::new(FaultKind::UpstreamBroken, Origin::Provider, "It broke.");
-    let frame = DIALECT.write_fault_frame(&fault, REQUEST_ID);
+    let frame = DIALECT.write_fault_frame(&fault, REQUEST_ID, 7);
     let text = std::str::from_utf8(&frame).expect("text");
     let data = text
         .strip_prefix("event: error\ndata: ")
@@ -90,7 +90,7 @@ fn a_fault_in_a_stream_is_an_error_event() {
         (&event["message"], &event["code"]),
         (&"It broke.".into(), &"upstream_error".into())
     );
-    assert!(event["sequence_number"].is_number());
+    assert_eq!(event["sequence_number"], 7);
     assert_eq!(
         event["error"]["type"], "server_error",
         "the SDKs raise at this object"

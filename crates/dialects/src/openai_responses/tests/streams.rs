@@ -337,3 +337,56 @@ fn counts_are_told() {
         json(text)
     );
 }
+
+/// A refusal and a call decide over the end also where the last event does
+/// not repeat them, and a failure is billed whichever way it goes.
+#[test]
+fn the_watcher_ends_as_the_reader_does() {
+    let item = |kind: &str| {
+        format!(
+            r#"{{"type":"response.output_item.added","output_index":0,"item":{{"id":"i","type":"{kind}","call_id":"c","name":"f","content":[]}}}}"#
+        )
+    };
+    let refusal =
+        r#"{"type":"response.refusal.delta","output_index":0,"content_index":0,"delta":"No"}"#;
+    let done = |output: &str| {
+        format!(
+            r#"{{"type":"response.completed","response":{{"id":"r","status":"completed","output":{output}}}}}"#
+        )
+    };
+    let said = r#"[{"type":"message","id":"i","role":"assistant","content":[{"type":"refusal","refusal":"No"}]}]"#;
+    let cases = [
+        (
+            vec![item("message"), refusal.to_owned(), done("[]")],
+            FinishReason::Refusal,
+        ),
+        (
+            vec![item("function_call"), done("[]")],
+            FinishReason::ToolCalls,
+        ),
+        (vec![done(said)], FinishReason::Refusal),
+    ];
+    for (frames, expected) in cases {
+        let sse: String = frames
+            .iter()
+            .map(|data| format!("event: x\ndata: {data}\n\n"))
+            .collect();
+        let (tally, closed) = watch(&sse);
+        closed.expect("whole");
+        let answer = fold(events(&sse, 99).expect("readable")).expect("whole");
+        let read = answer.choices[0].finish.as_ref().expect("ended");
+        assert_eq!(
+            (tally.finish, read.reason),
+            (Some(expected), expected),
+            "{sse}"
+        );
+    }
+    let failed = r#"{"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"server_error","message":"m"},"output":[],"usage":{"input_tokens":3,"output_tokens":1}}}"#;
+    let sse = format!("event: x\ndata: {failed}\n\n");
+    let mut read = Tally::default();
+    for event in events(&sse, 99).expect("readable") {
+        read.note(&event);
+    }
+    assert_eq!(read.usage.map(|usage| usage.input), Some(3));
+    assert_eq!(watch(&sse).0.usage, read.usage);
+}
