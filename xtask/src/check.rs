@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::run::{answers, cargo, pass, watch};
+use crate::run::{answers, cargo, pass, skip, skipped, watch};
 use crate::{Outcome, docs, fuzz, source, test, tidy};
 
 type Step = (&'static str, fn(&Path) -> Outcome);
@@ -56,6 +56,7 @@ pub(crate) fn main(args: &[String]) -> Outcome {
             }
         }
     }
+    lines.extend(skipped());
     println!("\n{}", lines.join("\n"));
     if failed.is_empty() {
         Ok(())
@@ -113,7 +114,10 @@ fn deny(root: &Path) -> Outcome {
     if said.text.contains("failed to fetch advisory database")
         || said.text.contains("failed to load advisory database")
     {
-        println!("NOT CHECKED: advisories. Their database could not be fetched from this machine.");
+        skip(
+            "deny: advisories were not checked",
+            "their database could not be fetched from this machine",
+        );
         return Ok(());
     }
     Err("`cargo deny check advisories` found advisories".to_owned())

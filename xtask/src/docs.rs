@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::Outcome;
-use crate::run::{answers, cargo, pass, program};
+use crate::run::{answers, cargo, pass, program, skip};
 use crate::source::House;
 
 const SUMMARY: &str = "docs/SUMMARY.md";
@@ -42,14 +42,20 @@ pub(crate) fn step(root: &Path) -> Outcome {
     if !broken.is_empty() {
         return Err(format!("{} broken links or unlisted pages", broken.len()));
     }
-    println!("docs links: ok, {} pages", pages.len());
+    println!(
+        "docs: rustdoc and the links of {} pages are sound",
+        pages.len()
+    );
     if answers(program("mdbook", &["--version"])) {
         let mut book = program("mdbook", &["build", "docs", "--dest-dir"]);
         // mdBook's releases differ in what a relative folder is relative to.
         book.arg(root.join("target/book")).current_dir(root);
         pass(book)
     } else {
-        println!("mdbook is not installed: the book was not built (cargo install mdbook --locked)");
+        skip(
+            "docs: the book was not built",
+            "mdbook is not installed (cargo install mdbook --locked)",
+        );
         Ok(())
     }
 }

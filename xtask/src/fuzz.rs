@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::run::{answers, cargo, pass, program, watch};
+use crate::run::{answers, cargo, pass, program, skip, watch};
 use crate::tally::Tally;
 use crate::{Outcome, source};
 
@@ -79,7 +79,10 @@ pub(crate) fn build(root: &Path) -> Outcome {
     if has_cpp() {
         pass(explore_build(root, &host_triple(root)?))
     } else {
-        println!("no C++ compiler: the libFuzzer binary was not built (install g++)");
+        skip(
+            "fuzz: the libFuzzer binary was not built",
+            "there is no C++ compiler (install g++)",
+        );
         Ok(())
     }
 }

@@ -4,8 +4,26 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use crate::Outcome;
+
+/// What was left out so far, and why.
+static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Says that a part is left out, and why; the end of the gate says it again.
+pub(crate) fn skip(part: &str, why: &str) {
+    let line = format!("SKIPPED  {part}: {why}");
+    println!("{line}");
+    let mut skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    skipped.push(line);
+}
+
+/// What was left out since the last call.
+pub(crate) fn skipped() -> Vec<String> {
+    let mut skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut skipped)
+}
 
 /// A cargo command at the root of the workspace.
 pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {

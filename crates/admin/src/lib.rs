@@ -12,6 +12,7 @@
 //! may read the disk and belongs on a thread that may wait, or a [`Follow`]
 //! that gives records as they are written.
 
+mod figures;
 mod follow;
 mod key;
 mod openapi;
@@ -32,6 +33,7 @@ use http::{HeaderMap, Method};
 use plan::Plan;
 use store::RecordIndex;
 
+pub use figures::{ConnectionFigures, Figures, ListenerFigures, PoolFigures};
 pub use follow::{FOLLOWERS_MAX, Follow, Step};
 pub use key::AdminKey;
 pub use openapi::document as openapi;
@@ -47,8 +49,8 @@ use routes::{Matched, find};
 /// Compiles and applies the configuration again; the digest that is now in
 /// force, or the diagnostics as text.
 pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
-/// Figures of other rooms for `/v1/status`, such as those of the pools.
-pub type Figures = Arc<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
+/// Takes the figures of other rooms, for `/v1/status`.
+pub type TakeFigures = Arc<dyn Fn() -> Figures + Send + Sync>;
 
 /// Everything that the resources show.
 pub struct AdminState {
@@ -60,8 +62,8 @@ pub struct AdminState {
     pub plan: Arc<ArcSwap<Plan>>,
     /// Reads the configuration again.
     pub reload: Reload,
-    /// More figures for `/v1/status`.
-    pub figures: Figures,
+    /// Figures of other rooms.
+    pub figures: TakeFigures,
     /// The credential of this listener.
     pub key: AdminKey,
     /// Start of the process, microseconds since the Unix epoch.

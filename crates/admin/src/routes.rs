@@ -145,7 +145,7 @@ pub const ROUTES: &[Route] = &[
     get(
         "/v1/status",
         Resource::Status,
-        "How the process, its journal and its index are",
+        "How the process, its listeners, its pools, its journal and its index are",
     ),
     Route {
         method: "POST",

@@ -3,11 +3,10 @@
 //! Deliberately not here: any secret. A plan holds digests of keys only, and
 //! not even those are shown.
 
-use std::collections::BTreeMap;
-
 use plan::Plan;
 use serde::Serialize;
 
+use crate::figures::{ConnectionFigures, ListenerFigures, PoolFigures};
 use crate::reply::Reply;
 use crate::{AdminState, Reload};
 
@@ -102,11 +101,14 @@ struct StatusView<'a> {
     uptime_ms: u64,
     workers: usize,
     plan: &'a str,
+    plan_loaded: String,
     in_flight: u64,
     open_streams: u64,
     journal: JournalView,
     index: Option<IndexView>,
-    figures: BTreeMap<&'static str, u64>,
+    connections: ConnectionFigures,
+    listeners: Vec<ListenerFigures>,
+    pools: Vec<PoolFigures>,
 }
 
 #[derive(Serialize)]
@@ -142,17 +144,19 @@ struct IndexView {
     error: Option<String>,
 }
 
-/// How the process, its journal and its index are.
+/// How the process, its listeners, its pools, its journal and its index are.
 pub(crate) fn status(state: &AdminState, now_us: u64) -> Reply {
     let health = state.evidence.journal().health();
     let plan = state.plan.load();
     let meter = state.evidence.meter();
+    let figures = (state.figures)();
     Reply::json(&StatusView {
         version: env!("CARGO_PKG_VERSION"),
         started: evidence::rfc3339(state.started_us),
         uptime_ms: now_us.saturating_sub(state.started_us) / 1_000,
         workers: state.workers,
         plan: &plan.digest,
+        plan_loaded: evidence::rfc3339(figures.plan_loaded_us),
         in_flight: meter.in_flight(),
         open_streams: meter.open_streams(),
         journal: JournalView {
@@ -184,7 +188,9 @@ pub(crate) fn status(state: &AdminState, now_us: u64) -> Reply {
                 error: status.error,
             }
         }),
-        figures: (state.figures)().into_iter().collect(),
+        connections: figures.connections,
+        listeners: figures.listeners,
+        pools: figures.pools,
     })
 }
 

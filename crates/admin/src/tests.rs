@@ -42,6 +42,31 @@ impl plan::Sources for NoSources {
     }
 }
 
+fn figures() -> Figures {
+    Figures {
+        plan_loaded_us: NOW_US - 2_000_000,
+        connections: ConnectionFigures {
+            accepted: 9,
+            turned_away: 1,
+            tls_failed: 0,
+        },
+        listeners: vec![ListenerFigures {
+            name: "data".to_owned(),
+            address: "127.0.0.1:4100".to_owned(),
+            open: 5,
+        }],
+        pools: vec![PoolFigures {
+            provider: Some("box".to_owned()),
+            address: "up.example:443".to_owned(),
+            open: 4,
+            idle: 1,
+            in_use: 3,
+            waiting: 2,
+            limit: 8,
+        }],
+    }
+}
+
 struct World {
     api: Api,
     evidence: Evidence,
@@ -81,7 +106,7 @@ impl World {
             index: Arc::new(index.clone().into()),
             plan: Arc::new(ArcSwap::from_pointee(plan)),
             reload: Arc::new(|| Err("line 3: `kind: antrophic` is unknown".to_owned())),
-            figures: Arc::new(|| vec![("pool_idle", 3)]),
+            figures: Arc::new(figures),
             key: AdminKey::new(&Secret::new(KEY.to_owned())),
             started_us: NOW_US - 5_000_000,
             workers: 2,
@@ -529,7 +554,19 @@ fn plan_and_status_show_no_secret() {
     assert_eq!(status["uptime_ms"], 5_100);
     assert_eq!(status["journal"]["written"], 2);
     assert_eq!(status["index"]["head"], 2);
-    assert_eq!(status["figures"]["pool_idle"], 3);
+    assert_eq!(status["plan_loaded"], "2025-11-21T09:59:58.000000Z");
+    assert_eq!(
+        status["pools"],
+        serde_json::json!([{
+            "provider": "box", "address": "up.example:443", "open": 4, "idle": 1, "in_use": 3,
+            "waiting": 2, "limit": 8
+        }])
+    );
+    assert_eq!(
+        status["listeners"],
+        serde_json::json!([{"name": "data", "address": "127.0.0.1:4100", "open": 5}])
+    );
+    assert_eq!(status["connections"]["turned_away"], 1);
     assert!(!status.to_string().contains(KEY));
 }
 

@@ -1,21 +1,26 @@
 //! The command line: what can be typed, and what the help says.
 //!
-//! `tollgate logs` is carried out here too, by the admin API of the gateway.
+//! `tollgate logs` and `tollgate status` are carried out here too, by the admin
+//! API of the gateway.
 //!
 //! Deliberately not here: carrying out the other commands, which `gate` does.
 
+mod admin;
 mod config;
 mod logs;
 mod serve;
+mod status;
 
 use std::io::Write;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use admin::{AdminArgs, Setting, Trouble};
 pub use config::{ConfigArgs, ConfigCommand, Format, Source};
-pub use logs::{LogsArgs, Setting, StatusFilter, Trouble, read as read_logs};
+pub use logs::{LogsArgs, LogsCommand, StatusFilter, VerifyArgs, read as read_logs};
 pub use serve::ServeArgs;
+pub use status::{StatusArgs, read as read_status};
 
 /// The command that was typed.
 #[derive(Debug, Parser)]
@@ -30,7 +35,8 @@ pub use serve::ServeArgs;
                   tollgate                          serve with what the environment gives\n  \
                   tollgate --config tollgate.yaml   serve with a configuration\n  \
                   tollgate config check             say what is wrong with ./tollgate.yaml\n  \
-                  tollgate logs --follow            watch calls as they end",
+                  tollgate logs --follow            watch calls as they end\n  \
+                  tollgate status                   say how a running gateway is",
     args_conflicts_with_subcommands = true,
     max_term_width = 100
 )]
@@ -57,6 +63,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Read the records of a running gateway.
     Logs(Box<LogsArgs>),
+    /// Show how a running gateway is: plan, connections, pools, records.
+    Status(StatusArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  \
         tollgate completion bash > /etc/bash_completion.d/tollgate")]

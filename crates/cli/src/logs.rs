@@ -3,8 +3,6 @@
 //! Deliberately not here: the records themselves, which the gateway's admin
 //! listener finds and filters.
 
-mod escape;
-mod http;
 mod query;
 mod read;
 mod show;
@@ -12,19 +10,24 @@ mod show;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
-use contract::Secret;
-pub use read::{Setting, Trouble, read};
+pub use read::read;
+
+use crate::AdminArgs;
 
 /// Which records, from where, and how to print them.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    after_help = "Examples:\n  \
     tollgate logs                              the last calls\n  \
     tollgate logs --follow --status 5xx        failures as they happen\n  \
     tollgate logs --tenant acme --since 1h     one tenant's last hour\n  \
     tollgate logs 1042                         one record whole, by its number\n  \
-    tollgate logs --request-id <id> --json     the same by request id, as JSON")]
+    tollgate logs --request-id <id> --json     the same by request id, as JSON\n  \
+    tollgate logs verify                       whether the journal was altered",
+    args_conflicts_with_subcommands = true
+)]
 pub struct LogsArgs {
     /// One record whole: its number in the list, or its request id.
     #[arg(value_name = "RECORD", conflicts_with_all = ["request_id", "follow"])]
@@ -68,22 +71,42 @@ pub struct LogsArgs {
     /// Print records as JSON, one a line.
     #[arg(long)]
     pub json: bool,
-    /// The admin listener of the gateway.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:4101",
-        env = "TOLLGATE_ADMIN"
+    /// Which gateway.
+    #[command(flatten)]
+    pub at: AdminArgs,
+    /// Something else than reading.
+    #[command(subcommand)]
+    pub command: Option<LogsCommand>,
+}
+
+/// What else can be done with records.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LogsCommand {
+    /// Check the journal on this machine: whether every record is the one that
+    /// was written, and none is missing. Needs no running gateway.
+    #[command(
+        after_help = "Exit code: 0 sound, 1 damaged or altered, 2 could not be read.\n\n\
+        Examples:\n  \
+        tollgate logs verify\n  \
+        tollgate logs verify --data-dir /var/lib/tollgate --json"
     )]
-    pub admin: String,
-    /// Key of the admin listener [default: the one in the data folder, if the
-    /// listener is on this machine].
-    #[arg(long, value_name = "KEY", env = "TOLLGATE_ADMIN_KEY", hide_env_values = true, value_parser = secret)]
-    pub admin_key: Option<Secret<String>>,
-    /// Data folder of the gateway, where it keeps its admin key [default: the
-    /// platform's data folder].
+    Verify(VerifyArgs),
+}
+
+/// Which journal, and how to print.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// Configuration file of the gateway, which names its folders [default:
+    /// what `tollgate serve` would use].
+    #[arg(short, long, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Data folder of the gateway [default: that of the configuration, else
+    /// the platform's data folder].
     #[arg(long, value_name = "DIR", env = "TOLLGATE_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A status, or a class of statuses.
@@ -118,13 +141,6 @@ impl FromStr for StatusFilter {
             }),
             _ => Err(wrong()),
         }
-    }
-}
-
-fn secret(text: &str) -> Result<Secret<String>, String> {
-    match text.trim() {
-        "" => Err("the key is empty".to_owned()),
-        key => Ok(Secret::new(key.to_owned())),
     }
 }
 

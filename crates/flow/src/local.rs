@@ -25,16 +25,17 @@ impl Exchange {
         let mut told = Tally::default();
         told.take(&answer);
         self.mark_committed();
+        // The ids of the answer, made of this one, say that no provider gave it.
+        let id = format!("{}_{}", model.label(), self.id.text().as_str());
         if asking.survey.stream
             && let Answer::Chat(answer) = answer
         {
             let events = in_pieces(unfold(answer));
-            let stream = Streaming::of_events(self, asking, events);
+            let stream = Streaming::of_events(self, &id, asking, events);
             return Ok(Arrived::Stream(Box::new(stream)));
         }
         self.note_tally(&told);
-        let id = self.id.text();
-        let asked = self.asked(id.as_str(), asking.canonical.as_ref());
+        let asked = self.asked(&id, asking.canonical.as_ref());
         let Written { body, losses } = self.dialect.write_answer(&answer, &asked);
         Ok(Arrived::json(body, losses))
     }

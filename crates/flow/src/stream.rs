@@ -132,9 +132,13 @@ impl Streaming {
     }
 
     /// The stream of a model inside the gateway.
-    pub(crate) fn of_events(exchange: &Exchange, asking: &Asking<'_>, events: Vec<Event>) -> Self {
-        let id = exchange.id.text();
-        let asked = exchange.asked(id.as_str(), asking.canonical.as_ref());
+    pub(crate) fn of_events(
+        exchange: &Exchange,
+        id: &str,
+        asking: &Asking<'_>,
+        events: Vec<Event>,
+    ) -> Self {
+        let asked = exchange.asked(id, asking.canonical.as_ref());
         let through = Through::writing(exchange.dialect.stream_writer(&asked));
         let source = Source::Local(events.into_iter());
         Self::from(exchange, source, through, Times::default(), Vec::new())

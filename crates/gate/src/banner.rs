@@ -47,6 +47,17 @@ pub(crate) fn render(banner: &Banner<'_>) -> String {
             "  key        {key}   (development only: works on this machine)"
         );
     }
+    if banner.providers.is_empty() {
+        let _ = write!(out, "{NO_PROVIDER}\n{END}");
+        return out;
+    }
+    if model.contains('<') {
+        let _ = writeln!(
+            out,
+            "\nNo model is named in the configuration: put one of the provider's in the place of \
+             {model}."
+        );
+    }
     let _ = write!(
         out,
         "
@@ -58,15 +69,26 @@ Try it:
 OpenAI SDK:     client = OpenAI(base_url=\"{data}/v1\", api_key=\"{key}\")
 Anthropic SDK:  client = Anthropic(base_url=\"{data}\", api_key=\"{key}\")
 
-See what happened: tollgate logs
-"
+{END}"
     );
     out
 }
 
+/// The last line.
+const END: &str = "See what happened: tollgate logs\n";
+
+/// What to do where nothing can be called yet.
+const NO_PROVIDER: &str = "
+No provider is configured, so there is no model to call yet. Write one of these into the
+configuration; it takes effect when the file is saved:
+
+  providers: auto             # those whose keys the environment holds
+  providers: {sandbox: {}}    # the built-in test model, as sandbox/echo
+";
+
 /// A model worth trying: the first configured one, else what the first
-/// provider is known for.
-pub(crate) fn model(plan: &Plan) -> &str {
+/// provider is known for, else a place for one of its own.
+pub(crate) fn model(plan: &Plan) -> String {
     let named = plan.models.names().map(|(name, _)| name).next();
     let served = plan.providers.iter().find_map(|provider| {
         provider
@@ -76,5 +98,9 @@ pub(crate) fn model(plan: &Plan) -> &str {
             .find(|pattern| !pattern.contains('*'))
             .copied()
     });
-    named.or(served).unwrap_or("<model>")
+    let first = plan.providers.first().map(|provider| &*provider.name);
+    named.or(served).map_or_else(
+        || format!("{}/<model>", first.unwrap_or("<provider>")),
+        str::to_owned,
+    )
 }

@@ -8,12 +8,13 @@ mod commands;
 mod engines;
 mod keys;
 mod loader;
+mod place;
 mod sources;
 mod watch;
 
 pub(crate) use commands::run as run_command;
-pub(crate) use keys::default_data_dir;
 pub(crate) use loader::{Loaded, Loader, Overrides, locate};
+pub(crate) use place::place;
 pub(crate) use watch::{Outcome, Reloader, watch};
 
 #[cfg(test)]

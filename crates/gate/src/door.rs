@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use flow::{Caller, Exchange, Flow, Reply};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 
-use crate::edge::body::{BodyLimits, ReplyBody, collect};
+use crate::edge::body::{BodyFault, BodyLimits, ReplyBody, collect};
 use crate::edge::conn::ConnFacts;
 use crate::edge::framing::Violation;
 use crate::edge::serve::{Door, wants_upgrade};
@@ -56,11 +56,16 @@ impl Door for DataDoor {
         let (head, ()) = request.into_parts();
         let status = StatusCode::from_u16(violation.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let mut response = response(self.flow.refuse(head, &violation.fault(), status));
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        close(&mut response);
         response
     }
+}
+
+/// Says that the connection ends with this answer.
+fn close(response: &mut Response<ReplyBody>) {
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 async fn run(
@@ -69,8 +74,15 @@ async fn run(
     mut limits: BodyLimits,
 ) -> Response<ReplyBody> {
     limits.bytes_max = exchange.body_bytes_max() as u64;
+    let is_http1 = exchange.head().version <= Version::HTTP_11;
     let body = collect(body, &exchange.head().headers, &limits).await;
-    response(exchange.run(body.map_err(|fault| fault.fault())).await)
+    // The rest of such a body is not waited for, and HTTP/2 has streams.
+    let closes = is_http1 && matches!(body, Err(BodyFault::TooSlow { .. }));
+    let mut response = response(exchange.run(body.map_err(|fault| fault.fault())).await);
+    if closes {
+        close(&mut response);
+    }
+    response
 }
 
 fn response(reply: Reply) -> Response<ReplyBody> {
@@ -92,3 +104,6 @@ fn no_upgrade() -> contract::Fault {
          server-sent events if you want the answer piece by piece.",
     )
 }
+
+#[cfg(test)]
+mod tests;

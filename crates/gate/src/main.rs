@@ -9,22 +9,24 @@
 )]
 
 mod admin_door;
-mod admin_key;
 mod banner;
 mod config;
 mod door;
 mod edge;
+mod figures;
 mod health;
+mod key_file;
 mod records;
 mod reload;
 mod run;
 mod serve;
+mod verify;
 
 use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cli::{Cli, Command, LogsArgs, Setting};
+use cli::{AdminArgs, Cli, Command, LogsArgs, LogsCommand, Setting, StatusArgs, Trouble};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run::serve(args),
         Command::Config(args) => config::run_command(&args),
         Command::Logs(args) => logs(&args),
+        Command::Status(args) => status(&args),
         Command::Completion { shell } => {
             cli::completion(shell, &mut io::stdout().lock());
             ExitCode::SUCCESS
@@ -59,13 +62,37 @@ fn main() -> ExitCode {
 }
 
 fn logs(args: &LogsArgs) -> ExitCode {
-    let data_dir = config::default_data_dir(&|name| std::env::var(name).ok());
+    match &args.command {
+        Some(LogsCommand::Verify(args)) => verify::run(args),
+        None => asked(&args.at, |setting, out| cli::read_logs(args, setting, out)),
+    }
+}
+
+fn status(args: &StatusArgs) -> ExitCode {
+    asked(&args.at, |setting, out| {
+        cli::read_status(args, setting, out)
+    })
+}
+
+/// Asks the gateway that `tollgate serve` would be with the same arguments.
+fn asked(
+    at: &AdminArgs,
+    ask: impl Fn(&Setting, &mut dyn io::Write) -> Result<(), Trouble>,
+) -> ExitCode {
+    let place = match config::place(at.config.as_deref(), at.data_dir.as_deref()) {
+        Ok(place) => place,
+        Err(why) => {
+            say(&why);
+            return ExitCode::FAILURE;
+        }
+    };
     let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let setting = Setting {
-        key_file: Some(admin_key::path(&data_dir)),
+        admin: place.admin,
+        key_file: Some(key_file::ADMIN.path(&place.data_dir)),
         colours,
     };
-    match cli::read_logs(args, &setting, &mut io::stdout().lock()) {
+    match ask(&setting, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
             say(&trouble.to_string());

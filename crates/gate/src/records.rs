@@ -15,6 +15,7 @@ use plan::{Durability, EvidenceSettings, LogEntry, Requests};
 use store::{IndexOptions, Journal, LineWriter, LogOptions, RecordIndex};
 use transport::RealDice;
 
+pub(crate) use lanes::lane_dirs;
 use lanes::{Keeper, Lanes};
 
 /// Longest queue of log lines, bytes; what does not fit is counted as dropped.

@@ -7,6 +7,10 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use contract::seams::Clock as _;
+use plan::Diagnostic;
+use transport::RealClock;
+
 use crate::config::{Loaded, Outcome};
 use crate::serve::{House, Shape};
 
@@ -20,6 +24,14 @@ pub(crate) struct Applier {
     name: String,
     last: Mutex<Last>,
     told: Condvar,
+}
+
+/// Says what the operator should know about a configuration that is usable.
+pub(crate) fn warn(warnings: &[Diagnostic], name: &str) {
+    if !warnings.is_empty() {
+        let colours = std::io::stderr().is_terminal();
+        crate::say(&plan::render(warnings, name, colours));
+    }
 }
 
 /// The last reload: its number and what became of it.
@@ -71,6 +83,7 @@ impl Applier {
     }
 
     fn put_in_force(&self, loaded: Loaded) -> String {
+        warn(&loaded.compiled.warnings, &self.name);
         let wanted = Shape::of(&loaded.compiled);
         if wanted != self.shape {
             crate::say(
@@ -82,6 +95,7 @@ impl Applier {
         let plan = loaded.compiled.plan;
         let digest = plan.digest.to_string();
         self.house.evidence.meter().plan_in_force(&digest);
+        self.house.gauges.plan_loaded(RealClock::new().unix_us());
         self.house.plan.store(Arc::new(plan));
         digest
     }

@@ -12,12 +12,12 @@ use contract::seams::Clock;
 use transport::RealClock;
 
 use crate::admin_door::AdminDoor;
-use crate::admin_key;
 use crate::banner::{self, Banner};
 use crate::config::{Loaded, Loader, Overrides, Reloader, locate, watch};
 use crate::edge::listen::Address;
+use crate::key_file;
 use crate::records::Records;
-use crate::reload::Applier;
+use crate::reload::{self, Applier};
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
 
 /// Runs the gateway until it is told to leave.
@@ -72,13 +72,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     for note in discovery.iter().flat_map(|discovery| &discovery.notes) {
         crate::say(note);
     }
-    if !compiled.warnings.is_empty() {
-        crate::say(&plan::render(
-            &compiled.warnings,
-            name,
-            io::stderr().is_terminal(),
-        ));
-    }
+    reload::warn(&compiled.warnings, name);
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
     let records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
@@ -88,7 +82,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         let applier = applier.clone();
         watch(loader, files, move |outcome| applier.apply(outcome))?
     };
-    let (key, _) = admin_key::load_or_make(&data_dir)?;
+    let key = key_file::ADMIN.load_or_make(&data_dir)?;
     let (state, reloader) = admin_state(&records, &house, &applier, reloader, AdminKey::new(&key));
     let state = AdminState {
         workers: shape.workers,
@@ -112,7 +106,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         admin: &admin,
         data_dir: &data_dir.display().to_string(),
         providers: &providers,
-        model: banner::model(&plan),
+        model: &banner::model(&plan),
         dev_key: development_key.as_ref().map(|key| key.expose().as_str()),
         plan: &plan.digest,
     });
@@ -145,7 +139,10 @@ fn admin_state(
         index: records.index.clone(),
         plan: house.plan.clone(),
         reload,
-        figures: Arc::new(Vec::new),
+        figures: {
+            let (gauges, plan) = (house.gauges.clone(), house.plan.clone());
+            Arc::new(move || gauges.take(&plan.load()))
+        },
         key,
         started_us: RealClock::new().unix_us(),
         workers: 1,

@@ -28,6 +28,7 @@ use crate::edge::signals;
 use crate::edge::tls::{Tls, TlsFiles};
 use crate::edge::warden::Timeouts;
 use crate::edge::workers::{DrainReport, Running, start};
+use crate::figures::{Edge, Gauges};
 use crate::health::Health;
 use crate::records::Records;
 
@@ -83,6 +84,8 @@ pub(crate) struct House {
     pub(crate) evidence: Evidence,
     /// Whether we serve.
     pub(crate) health: Health,
+    /// What `/v1/status` shows of the assembly.
+    pub(crate) gauges: Gauges,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -133,6 +136,13 @@ impl Gateway {
         };
         let admin_edge = edge_plan(1, &shape.edge, shape.drain);
         let admin = start(admin_edge, admin_listeners, move |_| admin_door.clone())?;
+        let edge_of = |running: &Running| Edge {
+            control: running.control().clone(),
+            listeners: running.addresses().to_vec(),
+        };
+        house
+            .gauges
+            .watch_edges(vec![edge_of(&data), edge_of(&admin)]);
         let all = shape.data.iter().chain(&shape.admin);
         let secure = all
             .filter(|l| l.tls.is_some())
@@ -208,8 +218,10 @@ pub(crate) fn watch_signals(
 }
 
 /// The door of one worker: its own pool, its own flow.
-fn data_door(house: &House) -> DataDoor {
-    let wire: Arc<dyn Wire> = Arc::new(HttpWire::new(WireOptions::default()));
+pub(crate) fn data_door(house: &House) -> DataDoor {
+    let wire = Arc::new(HttpWire::new(WireOptions::default()));
+    house.gauges.watch_wire(&wire);
+    let wire: Arc<dyn Wire> = wire;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let dice: Arc<dyn Dice> = Arc::new(RealDice::new());
     let flow = Flow {
@@ -308,10 +320,13 @@ impl Records {
     /// The house around these records and this plan.
     pub(crate) fn house(&self, plan: Plan) -> House {
         self.evidence.meter().plan_in_force(&plan.digest);
+        let gauges = Gauges::default();
+        gauges.plan_loaded(RealClock::new().unix_us());
         House {
             plan: Arc::new(ArcSwap::from_pointee(plan)),
             evidence: self.evidence.clone(),
             health: Health::default(),
+            gauges,
         }
     }
 }

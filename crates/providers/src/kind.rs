@@ -105,4 +105,8 @@ pub trait LocalModel: Send + Sync {
     /// # Errors
     /// `Unsupported` or `BadRequest` for what it cannot do.
     fn answer(&self, request: &Request) -> Result<Answer, Fault>;
+
+    /// A word in the id of each answer, letters only, so that nobody takes it
+    /// for the answer of a provider.
+    fn label(&self) -> &'static str;
 }

@@ -1,8 +1,8 @@
 //! The built-in model: deterministic, inside the gateway, for a first run and
 //! for tests. It answers, calls tools, fills JSON schemas, thinks, embeds and
-//! reports usage. Free text is labelled `[sandbox]`; answers whose form leaves
-//! no room for that (JSON, vectors, tool calls) are labelled by the header
-//! `tollgate-provider: sandbox`, as every answer is.
+//! reports usage. Every answer is labelled by the header `tollgate-provider:
+//! sandbox`, and in its body where there is room: free text by `[sandbox]`, the
+//! id of an answer and of a tool call by the word `sandbox` in it.
 //!
 //! Deliberately not here: streaming (the path cuts answers into pieces) and
 //! wire formats.
@@ -34,6 +34,8 @@ pub(crate) static KIND: Kind = Kind {
 const DIMENSIONS_DEFAULT: usize = 64;
 /// Longest vector that a caller may choose.
 const DIMENSIONS_MAX: usize = 4_096;
+/// What stands in the ids of its answers and tool calls.
+const LABEL: &str = "sandbox";
 /// What the sandbox calls itself.
 const NAME: &str = "sandbox/echo";
 
@@ -50,6 +52,10 @@ impl Provider for Sandbox {
 }
 
 impl LocalModel for Sandbox {
+    fn label(&self) -> &'static str {
+        LABEL
+    }
+
     fn answer(&self, request: &Request) -> Result<Answer, Fault> {
         match &request.task {
             Task::Chat(chat) => Ok(Answer::Chat(mind::answer(chat)?)),

@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 
 use crate::journal::{Entry, Journal, ReadError};
+use crate::private;
 use indexer::{Indexer, Signals};
 
 pub use query::{Filter, Found, PAGE_ROWS_MAX};
@@ -168,7 +169,7 @@ impl RecordIndex {
         options: IndexOptions,
     ) -> Result<Self, IndexError> {
         if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir)?;
+            private::dir(dir, |_| false)?;
         }
         let (writing, anew) = schema::open_or_begin_anew(path)?;
         let reading = schema::open_for_reading(path)?;

@@ -20,6 +20,7 @@ pub mod lines;
 pub mod log;
 pub mod memory;
 pub mod options;
+mod private;
 pub mod process;
 pub mod reader;
 mod recover;
@@ -32,7 +33,7 @@ pub use journal::{
     Cursor, Entry, EntryKind, Full, Head, Health, Journal, Place, ReadError, Slot, Ticket,
 };
 pub use lines::LineWriter;
-pub use log::SegmentLog;
+pub use log::{COPY_MARK, SegmentLog};
 pub use memory::MemoryJournal;
 pub use options::{Durability, LogOptions};
 pub use reader::{Check, Reader};

@@ -11,7 +11,7 @@
 //!
 //! Deliberately not here: the writing itself (`writer`) and retention.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,12 +20,15 @@ use std::time::Duration;
 use crate::desk::Desk;
 use crate::journal::{Cursor, Entry, Full, Head, Health, Journal, Place, ReadError, Slot};
 use crate::options::LogOptions;
+use crate::private;
 use crate::reader::{self, Check, Reader};
 use crate::recover::{self, LogError};
 use crate::writer::{self, Files, OnDisk};
 
 /// File in the folder that is locked while a process has the log open.
 const LOCK_FILE: &str = "lock";
+/// File in the folder of a lane that is being copied into another journal.
+pub const COPY_MARK: &str = "copied-from";
 /// Longest wait for the last write when a log is dropped without
 /// [`SegmentLog::close`].
 const DROP_WAIT: Duration = Duration::from_secs(2);
@@ -51,8 +54,9 @@ impl SegmentLog {
         options: LogOptions,
         files: impl Files,
     ) -> Result<Self, LogError> {
-        fs::create_dir_all(dir).map_err(LogError::io(dir))?;
+        private::dir(dir, is_ours).map_err(LogError::io(dir))?;
         let lock = lock(dir)?;
+        tighten(dir)?;
         let end = recover::recover(dir, &options, writer::unix_us())?;
         let desk = Arc::new(Desk::new(options.clone(), end.head));
         let thread = std::thread::Builder::new().name("journal".to_owned());
@@ -134,9 +138,31 @@ impl Journal for SegmentLog {
     }
 }
 
+/// Whether a name in the folder of a journal is one that journals give: the
+/// lock, a segment, a torn tail, the mark of a copy.
+fn is_ours(name: &str) -> bool {
+    name == LOCK_FILE
+        || name.ends_with(".seg")
+        || name.contains(".torn-")
+        || name.starts_with(COPY_MARK)
+}
+
+/// Files of an older version could be read by others.
+fn tighten(dir: &Path) -> Result<(), LogError> {
+    let entries = std::fs::read_dir(dir).map_err(LogError::io(dir))?;
+    for entry in entries {
+        let entry = entry.map_err(LogError::io(dir))?;
+        if entry.file_name().to_str().is_some_and(is_ours) {
+            let path = entry.path();
+            private::file(&path).map_err(LogError::io(&path))?;
+        }
+    }
+    Ok(())
+}
+
 fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK_FILE);
-    let file = File::create(&path).map_err(LogError::io(&path))?;
+    let file = private::create(&path).map_err(LogError::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LogError::InUse {

@@ -3,12 +3,13 @@
 //! Deliberately not here: earlier segments. They were finished in good order,
 //! and `verify` checks them on demand.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use crate::journal::{EntryKind, Head};
 use crate::options::LogOptions;
+use crate::private;
 use crate::reader::{Check, SegmentReader, Step};
 use crate::segment::{self, BadHeader, Gap, Header};
 
@@ -167,7 +168,7 @@ impl End {
         let length = offset + bytes.len() as u64;
         let path = segment::path(dir, first);
         let write = || {
-            let mut file = OpenOptions::new()
+            let mut file = private::options()
                 .write(true)
                 .create(true)
                 .truncate(false)
@@ -219,7 +220,7 @@ fn new_file(dir: &Path, name: &str) -> Result<(File, String), LogError> {
             number => format!("{name}.{number}"),
         };
         let path = dir.join(&name);
-        match File::create_new(&path) {
+        match private::options().write(true).create_new(true).open(&path) {
             Ok(file) => return Ok((file, name)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(LogError::io(&path)(error)),

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::desk::{Batch, Desk, Next};
 use crate::journal::Head;
 use crate::options::{Durability, LogOptions};
+use crate::private;
 use crate::recover::End;
 use crate::segment::{self, HEADER_BYTES, Header};
 
@@ -38,7 +39,7 @@ pub(crate) struct OnDisk;
 
 impl Files for OnDisk {
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        let file = File::create(path)?;
+        let file = private::create(path)?;
         // The name must survive a power cut too. Not every platform can sync
         // a folder, so a failure only costs that guarantee.
         if let Some(dir) = path.parent().and_then(|dir| File::open(dir).ok()) {

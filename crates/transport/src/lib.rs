@@ -31,4 +31,4 @@ mod wire;
 pub use clock::RealClock;
 pub use dice::RealDice;
 pub use options::WireOptions;
-pub use wire::{HttpWire, WireStats};
+pub use wire::{HttpWire, PoolStats, WireStats};

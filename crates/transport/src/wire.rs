@@ -49,6 +49,19 @@ pub struct WireStats {
     pub reuses: u64,
 }
 
+/// The connections of a wire to one endpoint.
+#[derive(Clone, Debug)]
+pub struct PoolStats {
+    /// The endpoint; its `connections_max` is the limit.
+    pub endpoint: Arc<Endpoint>,
+    /// Connections open, idle ones included.
+    pub open: u64,
+    /// Connections open that serve no request.
+    pub idle: u64,
+    /// Requests waiting for a connection.
+    pub waiting: u64,
+}
+
 impl HttpWire {
     /// A wire without connections.
     #[must_use]
@@ -80,6 +93,22 @@ impl HttpWire {
             stats.waiting += level.waiting;
         }
         stats
+    }
+
+    /// A snapshot of each endpoint that was used, in no order.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolStats> {
+        let origins = self.shared.lock();
+        let stats = origins.all.values().map(|origin| {
+            let level = origin.level();
+            PoolStats {
+                endpoint: Arc::clone(&origin.endpoint),
+                open: level.open,
+                idle: level.idle,
+                waiting: level.waiting,
+            }
+        });
+        stats.collect()
     }
 
     /// Closes every connection that serves no request, for a reload or a

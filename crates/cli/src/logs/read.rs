@@ -1,50 +1,22 @@
 //! Reading records from a running gateway and printing them.
 //!
-//! Deliberately not here: how a record looks (`show`), and the wire (`http`).
+//! Deliberately not here: how a record looks (`show`), and the wire (`admin`).
 
-use std::fmt;
-use std::fs;
-use std::io::{self, BufRead, Read, Write};
-use std::path::PathBuf;
+use std::io::{BufRead, Read, Write};
 use std::time::Duration;
 
-use contract::Secret;
 use serde_json::Value;
 
-use super::http::{self, Response, Target};
 use super::show::Lines;
-use super::{LogsArgs, escape, query};
+use super::{LogsArgs, query};
+use crate::admin::http::Response;
+use crate::admin::{self, ANSWER_BYTES_MAX, Client, Ended, Setting, Trouble, escape};
 
-/// Longest answer or line of a stream, bytes.
-const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
-/// Longest key file, bytes.
-const KEY_BYTES_MAX: u64 = 1_024;
 /// How long a gateway that went away is looked for.
 const PATIENCE: Patience = Patience {
     retries_max: 60,
     retry_every: Duration::from_secs(1),
 };
-
-/// What the surroundings say.
-#[derive(Clone, Debug, Default)]
-pub struct Setting {
-    /// Where the gateway of this machine keeps its admin key.
-    pub key_file: Option<PathBuf>,
-    /// The output is a terminal that shows colours.
-    pub colours: bool,
-}
-
-/// Why nothing more could be read; the text says what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble(String);
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Trouble {}
 
 /// Reads what was asked for and prints it. It ends quietly when nobody reads
 /// the output any more.
@@ -69,71 +41,21 @@ fn read_with(
     patience: Patience,
     out: &mut dyn Write,
 ) -> Result<(), Trouble> {
-    let target = Target::parse(&args.admin).ok_or_else(|| {
-        Trouble(format!(
-            "`{}` is no address of an admin listener. Write http://127.0.0.1:4101, https://.. or \
-             unix:/path/of/the/socket.",
-            escape::plain(&args.admin, 200)
-        ))
-    })?;
-    let (key, key_file) = find_key(args, setting, &target);
     let mut reader = Reader {
         args,
-        target,
-        key,
-        key_file,
+        client: Client::new(&args.at, setting)?,
         patience,
         lines: Lines {
             colours: setting.colours && !args.json,
         },
         out,
     };
-    match reader.run() {
-        Ok(()) | Err(Ended::Unread) => Ok(()),
-        Err(Ended::Refused(trouble) | Ended::Gone(trouble)) => Err(trouble),
-    }
-}
-
-/// The key, and the file that was tried. The key of this machine's gateway is
-/// never sent to another machine.
-fn find_key(
-    args: &LogsArgs,
-    setting: &Setting,
-    target: &Target,
-) -> (Option<Secret<String>>, Option<PathBuf>) {
-    if let Some(key) = &args.admin_key {
-        return (Some(key.clone()), None);
-    }
-    let own = args.data_dir.as_ref().map(|dir| dir.join("admin.key"));
-    let file = own
-        .or_else(|| setting.key_file.clone())
-        .filter(|_| target.is_local());
-    let key = file.as_ref().and_then(|file| {
-        let mut text = String::new();
-        let reading = fs::File::open(file)
-            .ok()?
-            .take(KEY_BYTES_MAX)
-            .read_to_string(&mut text);
-        reading.ok().map(|_| Secret::new(text.trim().to_owned()))
-    });
-    (key.filter(|key| !key.expose().is_empty()), file)
-}
-
-/// Why it ended early.
-enum Ended {
-    /// Nobody reads the output.
-    Unread,
-    /// The gateway said no, or something else answered.
-    Refused(Trouble),
-    /// Nothing answered, or no longer.
-    Gone(Trouble),
+    reader.run().or_else(Ended::told)
 }
 
 struct Reader<'a> {
     args: &'a LogsArgs,
-    target: Target,
-    key: Option<Secret<String>>,
-    key_file: Option<PathBuf>,
+    client: Client,
     patience: Patience,
     lines: Lines,
     out: &'a mut dyn Write,
@@ -142,7 +64,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn run(&mut self) -> Result<(), Ended> {
         if let Some(path) = query::one(self.args) {
-            let record = self.ask(&path)?;
+            let record = self.client.ask(&path)?;
             let text = match self.args.json {
                 true => format!("{}\n", escape::json(&record.to_string())),
                 false => self.lines.whole(&record),
@@ -163,7 +85,7 @@ impl Reader<'_> {
         let (mut before, mut head, mut unsearched) = (None, None, 0);
         while (records.len() as u64) < u64::from(self.args.limit) {
             let room = self.args.limit - u32::try_from(records.len()).unwrap_or(self.args.limit);
-            let page = self.ask(&query::page(self.args, room, before))?;
+            let page = self.client.ask(&query::page(self.args, room, before))?;
             records.extend(page["records"].as_array().into_iter().flatten().cloned());
             head = head.or(page["head"].as_u64());
             unsearched = page["unsearched"].as_u64().unwrap_or(unsearched);
@@ -194,13 +116,13 @@ impl Reader<'_> {
         let mut was_there = false;
         let mut retries = 0;
         loop {
-            let gone = match self.open(&query::follow(self.args, after)) {
+            let gone = match self.client.open(&query::follow(self.args, after)) {
                 Ok(response) => {
                     was_there = true;
                     if self.stream(response, &mut after)? > 1 {
                         retries = 0;
                     }
-                    self.cut_off()
+                    self.client.cut_off()
                 }
                 Err(Ended::Gone(trouble)) => Ended::Gone(trouble),
                 Err(ended) => return Err(ended),
@@ -230,9 +152,10 @@ impl Reader<'_> {
             if text.is_empty() {
                 continue;
             }
-            let record: Value = serde_json::from_slice(text).map_err(|_| self.no_gateway())?;
+            let record: Value =
+                serde_json::from_slice(text).map_err(|_| self.client.no_gateway())?;
             if record["error"].is_object() {
-                return Err(self.refused(503, &record));
+                return Err(self.client.refused(503, &record));
             }
             *after = record["sequence"].as_u64().unwrap_or(*after);
             self.one(&record)?;
@@ -248,94 +171,8 @@ impl Reader<'_> {
     }
 
     fn print(&mut self, text: &str) -> Result<(), Ended> {
-        let written = self
-            .out
-            .write_all(text.as_bytes())
-            .and_then(|()| self.out.flush());
-        written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Ended::Unread,
-            _ => Ended::Refused(Trouble(format!("The output cannot be written: {error}."))),
-        })
+        admin::print(self.out, text)
     }
-
-    fn ask(&self, path: &str) -> Result<Value, Ended> {
-        let response = self.open(path)?;
-        body(response)
-            .map_err(|error| self.unreachable(&error))?
-            .ok_or_else(|| self.no_gateway())
-    }
-
-    /// A good answer's head; a refusal is told in the gateway's own words.
-    fn open(&self, path: &str) -> Result<Response, Ended> {
-        let response = http::get(&self.target, path, self.key.as_ref());
-        let response = response.map_err(|error| self.unreachable(&error))?;
-        if response.status == 200 {
-            return Ok(response);
-        }
-        let status = response.status;
-        let told = body(response).ok().flatten().unwrap_or_default();
-        Err(self.refused(status, &told))
-    }
-
-    fn unreachable(&self, error: &io::Error) -> Ended {
-        Ended::Gone(Trouble(format!(
-            "No gateway answers at {}: {error}.\nCheck that it runs (`tollgate`), that its admin \
-             listener is there (its start says `admin ..`), and that --admin or TOLLGATE_ADMIN \
-             names it.",
-            escape::plain(&self.args.admin, 200)
-        )))
-    }
-
-    fn cut_off(&self) -> Ended {
-        Ended::Gone(Trouble(format!(
-            "The gateway at {} ended the stream and did not come back.",
-            escape::plain(&self.args.admin, 200)
-        )))
-    }
-
-    fn no_gateway(&self) -> Ended {
-        refusal(format!(
-            "What answers at {} is not the admin listener of a gateway. Calls go to another port; \
-             --admin must name the admin listener, by default http://127.0.0.1:4101.",
-            escape::plain(&self.args.admin, 200)
-        ))
-    }
-
-    fn refused(&self, status: u16, told: &Value) -> Ended {
-        let Some(message) = told["error"]["message"].as_str() else {
-            return self.no_gateway();
-        };
-        let message = escape::plain(message, 2_000);
-        let key = match (&self.key, &self.key_file) {
-            _ if status != 401 => String::new(),
-            (Some(_), Some(file)) => format!(
-                "\nThe key came from {}; the gateway may use another data folder (--data-dir).",
-                file.display()
-            ),
-            (Some(_), None) => "\nThe key came from --admin-key or TOLLGATE_ADMIN_KEY.".to_owned(),
-            (None, Some(file)) => format!(
-                "\nThere is no readable key in {}. Name the gateway's folder with --data-dir, or \
-                 give the key with TOLLGATE_ADMIN_KEY.",
-                file.display()
-            ),
-            (None, None) => "\nGive the key with TOLLGATE_ADMIN_KEY.".to_owned(),
-        };
-        refusal(format!("{message}{key}"))
-    }
-}
-
-fn refusal(text: String) -> Ended {
-    Ended::Refused(Trouble(text))
-}
-
-/// The body as JSON; `None` if it is none.
-fn body(response: Response) -> io::Result<Option<Value>> {
-    let mut bytes = Vec::new();
-    response
-        .body
-        .take(ANSWER_BYTES_MAX)
-        .read_to_end(&mut bytes)?;
-    Ok(serde_json::from_slice(&bytes).ok())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::escape;
+use crate::admin::escape;
 
 /// Longest text of a line, characters.
 const FIELD_CHARS: usize = 40;

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use admin::AdminKey;
+use admin::{AdminKey, Figures};
 use arc_swap::ArcSwap;
 use contract::Secret;
 use evidence::{Evidence, LogLine, Meter, Record, RequestId, RouteKey};
@@ -55,7 +55,7 @@ impl World {
             index: Arc::default(),
             plan: Arc::new(ArcSwap::from_pointee(plan)),
             reload: Arc::new(|| Ok("0123456789abcdef".to_owned())),
-            figures: Arc::new(Vec::new),
+            figures: Arc::new(Figures::default),
             key: AdminKey::new(&Secret::new(KEY.to_owned())),
             started_us: 0,
             workers: 1,

@@ -122,9 +122,12 @@ fn praise(name: &str, loaded: &Loaded) -> String {
         Some(_) => "no keys, so a development key for this machine only".to_owned(),
         None => format!("{} keys", loaded.document.keys.len()),
     };
+    let providers = match providers.as_slice() {
+        [] => "no providers".to_owned(),
+        some => format!("providers {}", some.join(", ")),
+    };
     format!(
-        "{name} is usable: providers {}; {} named models; {keys}.",
-        providers.join(", "),
+        "{name} is usable: {providers}; {} named models; {keys}.",
         plan.models.names().count(),
     )
 }

@@ -1,6 +1,5 @@
 //! Random and lasting keys, and the folder they last in.
 
-use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -8,22 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// File of the data folder with the key of plan digests.
 const DIGEST_KEY_FILE: &str = "digest.key";
-/// Random bytes of a development key.
-const DEVELOPMENT_KEY_BYTES: usize = 18;
 
 /// 32 random bytes.
 pub(super) fn random() -> io::Result<[u8; 32]> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(key)
-}
-
-/// A fresh key that works only on this machine, such as `tg-dev-3f..`.
-pub(super) fn development_key() -> io::Result<String> {
-    let mut key = "tg-dev-".to_owned();
-    for byte in &random()?[..DEVELOPMENT_KEY_BYTES] {
-        write!(key, "{byte:02x}").map_err(io::Error::other)?;
-    }
     Ok(key)
 }
 
@@ -67,7 +55,7 @@ fn make_key(path: &Path) -> io::Result<[u8; 32]> {
 
 /// The platform's data folder: what the service manager gives, else the
 /// user's.
-pub(crate) fn default_data_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+pub(super) fn default_data_dir(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     let given = |name: &str| {
         env(name)
             .filter(|value| !value.is_empty())

@@ -13,6 +13,7 @@ use plan::{
 use super::engines;
 use super::keys::{self, default_data_dir};
 use super::sources::{Machine, read_text, variable};
+use crate::key_file::DEVELOPMENT;
 
 /// Looked for in the working folder.
 const DEFAULT_FILE: &str = "tollgate.yaml";
@@ -70,7 +71,7 @@ pub(crate) struct Loader {
     pub(crate) origin: Origin,
     overrides: Overrides,
     ring_key: Secret<[u8; 32]>,
-    development_key: Secret<String>,
+    development_key: OnceLock<Secret<String>>,
     digest_key: OnceLock<Secret<[u8; 32]>>,
 }
 
@@ -117,8 +118,7 @@ pub(super) struct Completed {
 }
 
 impl Loader {
-    /// A loader with fresh keys. The development key stays the same for as
-    /// long as it lives.
+    /// A loader. The keys that last are those of the data folder.
     ///
     /// # Errors
     /// The system gives no random numbers.
@@ -127,7 +127,7 @@ impl Loader {
             origin,
             overrides,
             ring_key: Secret::new(keys::random()?),
-            development_key: Secret::new(keys::development_key()?),
+            development_key: OnceLock::new(),
             digest_key: OnceLock::new(),
         })
     }
@@ -138,7 +138,9 @@ impl Loader {
     /// As [`Loader::new`].
     pub(super) fn dry(origin: Origin) -> io::Result<Self> {
         let loader = Self::new(origin, Overrides::default())?;
+        let unkept = DEVELOPMENT.fresh()?;
         loader.digest_key.get_or_init(|| Secret::new([0; 32]));
+        loader.development_key.get_or_init(|| unkept);
         Ok(loader)
     }
 
@@ -152,12 +154,9 @@ impl Loader {
             discovery,
             machine,
         } = self.complete()?;
-        let added = draft
-            .document
-            .add_development_key(self.development_key.expose());
         let data_dir = self.data_dir(&draft.document);
-        let digest_key = match self.digest_key(&data_dir) {
-            Ok(key) => key,
+        let (development_key, digest_key) = match self.keys(&draft.document, &data_dir) {
+            Ok(keys) => keys,
             Err(error) => {
                 let what = format!(
                     "the data folder {} cannot be used: {error}",
@@ -170,6 +169,9 @@ impl Loader {
                 ));
             }
         };
+        if let Some(key) = &development_key {
+            draft.document.add_development_key(key.expose());
+        }
         let given = Given {
             sources: &machine,
             ring_key: *self.ring_key.expose(),
@@ -181,7 +183,7 @@ impl Loader {
             compiled: compiled.map_err(|diagnostics| failure(diagnostics, files.clone()))?,
             document: draft.document,
             data_dir,
-            development_key: added.then(|| self.development_key.clone()),
+            development_key,
             discovery,
             files,
         })
@@ -207,7 +209,8 @@ impl Loader {
                 }
             }
         };
-        let discovery = matches!(draft.document.providers, Providers::Auto).then(look_around);
+        let discovery =
+            matches!(draft.document.providers, Providers::Auto).then(|| look_around(&machine));
         if let Some(discovery) = &discovery {
             draft.document.fill_auto(discovery.clone());
         }
@@ -242,6 +245,26 @@ impl Loader {
         configured.unwrap_or_else(|| default_data_dir(&variable))
     }
 
+    /// The development key, if the document has no keys, and that of digests.
+    fn keys(
+        &self,
+        document: &Document,
+        data_dir: &Path,
+    ) -> io::Result<(Option<Secret<String>>, [u8; 32])> {
+        let digest_key = self.digest_key(data_dir)?;
+        if !document.keys.is_empty() {
+            return Ok((None, digest_key));
+        }
+        let key = match self.development_key.get() {
+            Some(key) => key.clone(),
+            None => {
+                let key = DEVELOPMENT.load_or_make(data_dir)?;
+                self.development_key.get_or_init(|| key).clone()
+            }
+        };
+        Ok((Some(key), digest_key))
+    }
+
     fn digest_key(&self, data_dir: &Path) -> io::Result<[u8; 32]> {
         if let Some(key) = self.digest_key.get() {
             return Ok(*key.expose());
@@ -261,13 +284,13 @@ impl Loader {
 
 /// Providers of the environment; engines of this machine only where there are
 /// none, so that nobody's port is knocked at without need.
-fn look_around() -> Discovery {
-    let found = discover(&variable, &[]);
+fn look_around(machine: &Machine) -> Discovery {
+    let found = discover(machine, &[]);
     if !found.is_sandbox {
         return found;
     }
     let ports = providers::kinds().iter().filter_map(|kind| kind.local_port);
-    discover(&variable, &engines::answering(ports))
+    discover(machine, &engines::answering(ports))
 }
 
 fn failure(diagnostics: Vec<Diagnostic>, files: Vec<PathBuf>) -> Failure {

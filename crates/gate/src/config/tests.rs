@@ -1,16 +1,17 @@
 //! Cases of finding, loading and reloading a configuration.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cli::{Format, Source};
 
 use super::commands::Desk;
-use super::keys::{development_key, digest_key};
+use super::keys::{default_data_dir, digest_key};
 use super::loader::{Loader, Origin, Overrides};
+use super::watch;
 use super::watch::Watcher;
-use super::{default_data_dir, watch};
 
 /// A folder of a test, removed at its end.
 struct Folder(PathBuf);
@@ -103,7 +104,13 @@ fn without_keys_there_is_a_development_key_that_stays() {
     );
     let second = loader.load().expect("usable").development_key;
     assert_eq!(second.expect("a key"), key);
-    assert_ne!(development_key().unwrap(), development_key().unwrap());
+    // A start after this one finds the same key, and the same digest with it.
+    let next = folder.loader(&config).load().expect("usable");
+    assert_eq!(next.compiled.plan.digest, first.compiled.plan.digest);
+    assert_eq!(next.development_key.expect("a key"), key);
+    let file = folder.0.join("data/development.key");
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]

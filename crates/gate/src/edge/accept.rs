@@ -54,6 +54,15 @@ pub(super) enum Newcomer {
     },
 }
 
+impl Newcomer {
+    /// The name of the listener that accepted it.
+    pub(super) fn listener(&self) -> &Arc<str> {
+        match self {
+            Self::Tcp { listener, .. } | Self::Unix { listener, .. } => listener,
+        }
+    }
+}
+
 /// A worker as the acceptor sees it.
 #[derive(Clone)]
 pub(super) struct Slot {
@@ -187,14 +196,15 @@ impl Acceptor {
             return;
         }
         counts.accepted.fetch_add(1, Relaxed);
-        counts.open.fetch_add(1, Relaxed);
+        let listener = Arc::clone(newcomer.listener());
+        counts.opened(&listener);
         let slot = self.slots.iter().min_by_key(|slot| slot.open.load(Relaxed));
         let slot = slot.expect("there is at least one worker");
         slot.open.fetch_add(1, Relaxed);
         if slot.queue.send(newcomer).await.is_err() {
             // The worker has ended by order; the socket closes here.
             slot.open.fetch_sub(1, Relaxed);
-            counts.open.fetch_sub(1, Relaxed);
+            counts.closed(&listener);
         }
     }
 }

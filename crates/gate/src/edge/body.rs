@@ -100,7 +100,9 @@ impl BodyFault {
                     "The request body arrived too slowly and was given up after {arrived} bytes. \
                      Check the network between you and the gateway, then try again."
                 ),
-            ),
+            )
+            // RFC 9110, 15.5.9: the caller was slow, not somebody behind us.
+            .with_status(408),
             Self::Malformed(violation) => violation.fault(),
             Self::Lost(why) => Fault::new(
                 FaultKind::Cancelled,

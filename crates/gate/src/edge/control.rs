@@ -80,6 +80,38 @@ pub(crate) struct Counts {
     pub(crate) tls_failed: AtomicU64,
     /// Connections that are open.
     pub(crate) open: AtomicUsize,
+    /// The same for each listener.
+    by_listener: Vec<(Arc<str>, AtomicUsize)>,
+}
+
+impl Counts {
+    /// A connection of this listener was opened.
+    pub(super) fn opened(&self, listener: &str) {
+        self.open.fetch_add(1, Relaxed);
+        if let Some(open) = self.of(listener) {
+            open.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// One that was opened has ended.
+    pub(super) fn closed(&self, listener: &str) {
+        self.open.fetch_sub(1, Relaxed);
+        if let Some(open) = self.of(listener) {
+            open.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// Connections of this listener that are open.
+    pub(crate) fn open_of(&self, listener: &str) -> usize {
+        self.of(listener).map_or(0, |open| open.load(Relaxed))
+    }
+
+    /// There are few listeners, so a walk is as good as a map.
+    fn of(&self, listener: &str) -> Option<&AtomicUsize> {
+        let mut all = self.by_listener.iter();
+        all.find(|(name, _)| &**name == listener)
+            .map(|(_, open)| open)
+    }
 }
 
 #[derive(Debug)]
@@ -98,13 +130,18 @@ pub(crate) struct Control {
 
 impl Control {
     /// A handle to an edge that begins to serve and is not yet ready.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(listeners: impl Iterator<Item = Arc<str>>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 phase: watch::Sender::new(Phase::Serving),
                 ready: AtomicBool::new(false),
                 handed_over: AtomicBool::new(false),
-                counts: Counts::default(),
+                counts: Counts {
+                    by_listener: listeners
+                        .map(|name| (name, AtomicUsize::default()))
+                        .collect(),
+                    ..Counts::default()
+                },
             }),
         }
     }

@@ -94,7 +94,7 @@ pub(crate) fn start<D: Door>(
     listeners: Vec<Listener>,
     make_door: impl Fn(usize) -> D + Send + Sync + 'static,
 ) -> io::Result<Running> {
-    let control = Control::new();
+    let control = Control::new(listeners.iter().map(|l| Arc::clone(&l.name)));
     let make_door = Arc::new(make_door);
     let mut slots = Vec::new();
     let mut workers = Vec::new();
@@ -215,6 +215,7 @@ impl<D: Door> Worker<D> {
         let seat = Seat {
             open: Arc::clone(&self.open),
             control: self.control.clone(),
+            listener: Arc::clone(newcomer.listener()),
         };
         async move {
             match newcomer {
@@ -262,12 +263,13 @@ impl<D: Door> Worker<D> {
 struct Seat {
     open: Arc<AtomicUsize>,
     control: Control,
+    listener: Arc<str>,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Relaxed);
-        self.control.counts().open.fetch_sub(1, Relaxed);
+        self.control.counts().closed(&self.listener);
     }
 }
 

@@ -12,7 +12,9 @@
 //! Deliberately not here: the journal itself (`store`).
 
 use std::collections::HashSet;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +24,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use evidence::{Record, RequestId};
 use store::{
-    Cursor, Entry, EntryKind, Full, Head, Health, Journal, LogError, LogOptions, Place, ReadError,
-    SegmentLog, Slot,
+    COPY_MARK, Cursor, Entry, EntryKind, Full, Head, Health, Journal, LogError, LogOptions, Place,
+    ReadError, SegmentLog, Slot,
 };
 
 /// Most journals in one data directory: the main one, and a lane for each
@@ -31,10 +33,6 @@ use store::{
 const LANES_MAX: u32 = 4;
 /// Time between two looks whether a journal is free, or has news.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// In a lane that is being copied: the last sequence of the main journal
-/// before the first copy.
-const MARK: &str = "copied-from";
-
 /// The journal that this process writes at the moment.
 pub(crate) struct Lanes {
     current: ArcSwap<Current>,
@@ -274,13 +272,13 @@ impl Keeping {
 
     /// The records of this lane that a copy broken off has brought over.
     fn known(&self, lane: &Path, main: &SegmentLog) -> io::Result<HashSet<RequestId>> {
-        let path = lane.join(MARK);
+        let path = lane.join(COPY_MARK);
         let mut known = HashSet::new();
         let mark = match std::fs::read_to_string(&path) {
             Ok(text) => text.trim().parse::<u64>().map_err(io::Error::other)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let beside = lane.join(format!("{MARK}.new"));
-                std::fs::write(&beside, main.head().sequence.to_string())?;
+                let beside = lane.join(format!("{COPY_MARK}.new"));
+                write_private(&beside, &main.head().sequence.to_string())?;
                 std::fs::rename(beside, path)?;
                 return Ok(known);
             }
@@ -323,8 +321,24 @@ impl Keeping {
     }
 }
 
+/// Writes a file that only its owner reads.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
 fn id_of(entry: &Entry) -> Option<RequestId> {
     Record::decode(&entry.payload).ok().map(|record| record.id)
+}
+
+/// The main journal and the lanes beside it, there or not.
+pub(crate) fn lane_dirs(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..=LANES_MAX).map(move |lane| lane_dir(dir, lane))
 }
 
 fn lane_dir(dir: &Path, lane: u32) -> PathBuf {

@@ -30,13 +30,7 @@ pub(crate) fn is_fault_of(door: &str, answer: &Answer) {
             text(&json["message"]) && !answer.header("x-amzn-errortype").is_empty()
         }
         door if door.starts_with("/v1beta/") => {
-            // 431 is finer than what the dialect's body can say.
-            let code = if answer.status == 431 {
-                413
-            } else {
-                answer.status
-            };
-            json["error"]["code"] == code
+            json["error"]["code"] == answer.status
                 && text(&json["error"]["status"])
                 && text(&json["error"]["message"])
         }

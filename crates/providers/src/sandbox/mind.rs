@@ -10,7 +10,7 @@ use contract::chat::{
 use contract::{DialectId, Fault, Usage, UsageSource};
 use sha2::{Digest, Sha256};
 
-use super::{NAME, schema};
+use super::{LABEL, NAME, schema};
 
 /// Highest number that `count to N` counts to.
 const COUNT_MAX: u32 = 20_000;
@@ -299,7 +299,7 @@ fn call(tool: &Tool, heard: &Heard<'_>, nth: usize, seed: &str) -> Part {
         ToolKind::Custom { .. } | ToolKind::Hosted { .. } => format!("input for {}", tool.name),
     };
     let custom = matches!(tool.kind, ToolKind::Custom { .. });
-    let id = format!("call_{seed}{nth}");
+    let id = format!("call_{LABEL}_{seed}{nth}");
     PartKind::ToolCall(ToolCall {
         id,
         name: tool.name.clone(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::IndexError;
+use crate::private;
 
 /// Version of the tables.
 const VERSION: i64 = 1;
@@ -68,8 +69,8 @@ pub(super) fn open_or_begin_anew(path: &Path) -> Result<(Connection, bool), Inde
     match open(path) {
         Ok(Some(connection)) => Ok((connection, false)),
         Ok(None) => begin_anew(path),
-        Err(error) if damaged(&error) => begin_anew(path),
-        Err(error) => Err(error.into()),
+        Err(IndexError::Sqlite(error)) if damaged(&error) => begin_anew(path),
+        Err(error) => Err(error),
     }
 }
 
@@ -91,7 +92,16 @@ pub(super) fn damaged(error: &rusqlite::Error) -> bool {
 }
 
 /// `None` if the tables are of another version.
-fn open(path: &Path) -> Result<Option<Connection>, rusqlite::Error> {
+fn open(path: &Path) -> Result<Option<Connection>, IndexError> {
+    // SQLite gives the files beside it the permissions of the file itself.
+    private::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    for path in files(path) {
+        private::file(&path)?;
+    }
     let connection = Connection::open(path)?;
     configure(&connection)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -117,11 +127,18 @@ fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
-fn begin_anew(path: &Path) -> Result<(Connection, bool), IndexError> {
-    for suffix in ["", "-wal", "-shm"] {
+/// The file of the index and those that SQLite keeps beside it.
+fn files(path: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
-        match std::fs::remove_file(PathBuf::from(name)) {
+        PathBuf::from(name)
+    })
+}
+
+fn begin_anew(path: &Path) -> Result<(Connection, bool), IndexError> {
+    for file in files(path) {
+        match std::fs::remove_file(file) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),

@@ -171,7 +171,7 @@ fn a_body_that_stalls_or_is_too_large_is_refused() {
     let edge = TestEdge::with(plan(), limits);
     let answer = edge.talk(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhello");
     assert!(
-        answer.starts_with("HTTP/1.1 504 ") && answer.contains("too slowly"),
+        answer.starts_with("HTTP/1.1 408 ") && answer.contains("too slowly"),
         "{answer}"
     );
     let answer = edge.talk(post("/echo", "", &"x".repeat(300_000)).as_bytes());

@@ -80,7 +80,7 @@ fn what_a_dead_process_left_is_brought_in_once() {
     for number in [2, 3] {
         write(&side, number);
     }
-    std::fs::write(lane.join(MARK), "1").unwrap();
+    std::fs::write(lane.join(COPY_MARK), "1").unwrap();
     write(&main, 2);
     drop((main, side));
     let next = Lanes::open(&dir, &LogOptions::default()).unwrap();

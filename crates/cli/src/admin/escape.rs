@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 /// A text of at most `chars_max` characters that can do nothing but be read.
-pub(super) fn plain(text: &str, chars_max: usize) -> String {
+pub(crate) fn plain(text: &str, chars_max: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for (n, c) in text.chars().enumerate() {
         if n == chars_max {
@@ -24,7 +24,7 @@ pub(super) fn plain(text: &str, chars_max: usize) -> String {
 
 /// JSON whose strings can do nothing but be read; it means the same. `json` is
 /// compact, so such characters stand only within its strings.
-pub(super) fn json(json: &str) -> String {
+pub(crate) fn json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if is_dangerous(c) {

@@ -26,14 +26,14 @@ const HEAD_LINES_MAX: usize = 128;
 
 /// Where the admin listener is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     Tcp { host: String, port: u16, tls: bool },
     Unix(PathBuf),
 }
 
 impl Target {
     /// `http://host[:port]`, `https://host[:port]` or `unix:/path`.
-    pub(super) fn parse(url: &str) -> Option<Self> {
+    pub(crate) fn parse(url: &str) -> Option<Self> {
         if let Some(path) = url.strip_prefix("unix:") {
             return path.starts_with('/').then(|| Self::Unix(path.into()));
         }
@@ -66,7 +66,7 @@ impl Target {
     }
 
     /// Whether it is certainly on this machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::Unix(_) => true,
             Self::Tcp { host, .. } => {
@@ -131,13 +131,13 @@ fn secure(host: &str, socket: TcpStream) -> io::Result<StreamOwned<ClientConnect
 }
 
 /// The head of an answer, and its body to be read.
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) body: BufReader<Body>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: BufReader<Body>,
 }
 
 /// Asks for `path`.
-pub(super) fn get(
+pub(crate) fn get(
     target: &Target,
     path: &str,
     key: Option<&Secret<String>>,
@@ -194,7 +194,7 @@ fn receive(socket: Box<dyn Socket>) -> io::Result<Response> {
 }
 
 /// A body without its framing.
-pub(super) struct Body {
+pub(crate) struct Body {
     socket: BufReader<Box<dyn Socket>>,
     framing: Framing,
 }
