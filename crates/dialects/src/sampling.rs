@@ -1,8 +1,8 @@
 //! Sampling parameters as models take them that think in their own blocks.
 //! Shared by the dialects that serve these models.
 
+use contract::ModelCard;
 use contract::chat::Chat;
-use contract::{Fault, ModelCard};
 
 use crate::loss::Losses;
 use crate::thinking::Plan;
@@ -27,15 +27,12 @@ impl Sampled {
 }
 
 /// What can be sent of what a caller asked for.
-///
-/// # Errors
-/// `Unsupported` where the configuration refuses what cannot be carried.
 pub(crate) fn translated(
     chat: &Chat,
     plan: &Plan,
     card: &ModelCard,
     losses: &mut Losses,
-) -> Result<Sampled, Fault> {
+) -> Sampled {
     let mut sampled = Sampled::as_asked(chat);
     let why = if !card.capabilities.sampling {
         "the model refuses sampling parameters"
@@ -43,7 +40,7 @@ pub(crate) fn translated(
         "sampling parameters are refused while the model thinks"
     } else {
         fit(&mut sampled, losses);
-        return Ok(sampled);
+        return sampled;
     };
     for (name, given) in [
         ("temperature", sampled.temperature.is_some()),
@@ -54,7 +51,7 @@ pub(crate) fn translated(
             losses.declare(name, why);
         }
     }
-    Ok(Sampled::default())
+    Sampled::default()
 }
 
 /// Fits the ranges of other vendors to those of these models.

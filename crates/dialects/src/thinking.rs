@@ -4,7 +4,7 @@
 
 use contract::chat::{Chat, Effort, PartKind, Reasoning, ReasoningMode, Role, ToolChoice};
 use contract::model::ReasoningStyle;
-use contract::{DialectId, Fault, ModelCard};
+use contract::{DialectId, ModelCard};
 
 use crate::json::ObjectWriter;
 use crate::loss::Losses;
@@ -73,16 +73,13 @@ pub(crate) fn as_asked(chat: &Chat) -> Plan {
 }
 
 /// The plan for a request of another dialect than `into`.
-///
-/// # Errors
-/// `Unsupported` where the configuration refuses what cannot be carried.
 pub(crate) fn translated(
     chat: &Chat,
     card: &ModelCard,
     output_tokens_max: u32,
     into: DialectId,
     losses: &mut Losses,
-) -> Result<Plan, Fault> {
+) -> Plan {
     let Some(asked) = chat
         .reasoning
         .as_ref()
@@ -95,7 +92,7 @@ pub(crate) fn translated(
                 "models of this vendor reason only when asked to",
             );
         }
-        return Ok(Plan::default());
+        return Plan::default();
     };
     let off = asked.mode == Some(ReasoningMode::Disabled)
         || asked.effort == Some(Effort::None)
@@ -104,20 +101,20 @@ pub(crate) fn translated(
         if !off {
             losses.declare("reasoning", "the model cannot reason");
         }
-        return Ok(Plan::default());
+        return Plan::default();
     }
     if off {
-        return Ok(Plan {
+        return Plan {
             mode: Some(Mode::Disabled),
             ..Plan::default()
-        });
+        };
     }
     if is_forced(chat) {
         losses.declare(
             "reasoning",
             "this vendor does not think when a tool is forced",
         );
-        return Ok(Plan::default());
+        return Plan::default();
     }
     let mut plan = match card.capabilities.reasoning {
         ReasoningStyle::Budget if tool_turn_without_thinking(chat, into) => {
@@ -125,9 +122,9 @@ pub(crate) fn translated(
                 "reasoning",
                 "the last tool calls came back without the thinking that led to them",
             );
-            return Ok(Plan::default());
+            return Plan::default();
         }
-        ReasoningStyle::Budget => budget(asked, output_tokens_max, losses)?,
+        ReasoningStyle::Budget => budget(asked, output_tokens_max, losses),
         ReasoningStyle::Effort | ReasoningStyle::None => effort(asked, losses),
     };
     if plan.thinks() {
@@ -136,7 +133,7 @@ pub(crate) fn translated(
             losses.declare("reasoning.summary", "summaries have one length here");
         }
     }
-    Ok(plan)
+    plan
 }
 
 fn says_something(asked: &Reasoning) -> bool {
@@ -161,13 +158,13 @@ fn is_forced(chat: &Chat) -> bool {
     }
 }
 
-fn budget(asked: &Reasoning, output_tokens_max: u32, losses: &mut Losses) -> Result<Plan, Fault> {
+fn budget(asked: &Reasoning, output_tokens_max: u32, losses: &mut Losses) -> Plan {
     if output_tokens_max <= BUDGET_TOKENS_MIN {
         losses.declare(
             "reasoning",
             "a thinking budget is at least 1024 tokens and must be below the output cap",
         );
-        return Ok(Plan::default());
+        return Plan::default();
     }
     let effort = asked.effort.unwrap_or(Effort::Medium);
     let wanted = asked.budget_tokens.unwrap_or(effort.budget_tokens());
@@ -175,10 +172,10 @@ fn budget(asked: &Reasoning, output_tokens_max: u32, losses: &mut Losses) -> Res
     if budget_tokens != wanted {
         losses.declare("reasoning", "the budget was fitted to the model's bounds");
     }
-    Ok(Plan {
+    Plan {
         mode: Some(Mode::Enabled { budget_tokens }),
         ..Plan::default()
-    })
+    }
 }
 
 fn effort(asked: &Reasoning, losses: &mut Losses) -> Plan {

@@ -1,7 +1,7 @@
 //! Writing tools, the tool choice and the output format.
 
+use contract::RawJson;
 use contract::chat::{Chat, OutputFormat, Tool, ToolChoice, ToolKind};
-use contract::{Fault, RawJson};
 
 use super::ID;
 use super::content_write::BlockWriter;
@@ -22,11 +22,11 @@ pub(super) struct ToolSet {
 
 impl BlockWriter<'_> {
     /// Tools, tool choice and output format of a chat.
-    pub(super) fn tool_set(&mut self, chat: &Chat) -> Result<ToolSet, Fault> {
+    pub(super) fn tool_set(&mut self, chat: &Chat) -> ToolSet {
         let mut set = ToolSet::default();
         for (index, tool) in chat.tools.iter().enumerate() {
             if is_allowed(chat, tool) {
-                set.tools.extend(self.tool(tool, index)?);
+                set.tools.extend(self.tool(tool, index));
             }
         }
         let mut forced = None;
@@ -65,19 +65,19 @@ impl BlockWriter<'_> {
         if !set.tools.is_empty() || self.own {
             set.choice = self.choice(chat, forced);
         }
-        Ok(set)
+        set
     }
 
-    fn tool(&mut self, tool: &Tool, index: usize) -> Result<Option<String>, Fault> {
+    fn tool(&mut self, tool: &Tool, index: usize) -> Option<String> {
         let at = format!("tools[{index}]");
         let schema = match &tool.kind {
             ToolKind::Hosted { dialect, json } => {
                 if *dialect == ID {
-                    return Ok(Some(json.as_str().to_owned()));
+                    return Some(json.as_str().to_owned());
                 }
                 self.losses
                     .declare(format!("{at} ({})", tool.name), "another vendor runs it");
-                return Ok(None);
+                return None;
             }
             ToolKind::Function { schema } => schema
                 .as_ref()
@@ -90,7 +90,7 @@ impl BlockWriter<'_> {
                 CUSTOM_SCHEMA.to_owned()
             }
         };
-        Ok(Some(json::object(|out| {
+        Some(json::object(|out| {
             out.str("name", &tool.name);
             out.opt_str("description", tool.description.as_deref());
             out.raw("input_schema", &schema);
@@ -101,7 +101,7 @@ impl BlockWriter<'_> {
             }
             self.cache(tool.cache, &at, out);
             self.nested.put(&at, out);
-        })))
+        }))
     }
 
     /// `forced` tells that the output-format tool is on offer, and whether it

@@ -40,12 +40,12 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
         own: request.dialect == ID,
     };
     let cap = blocks.output_cap(chat, counting);
-    let plan = blocks.plan(chat, cap)?;
-    let set = blocks.tool_set(chat)?;
+    let plan = blocks.plan(chat, cap);
+    let set = blocks.tool_set(chat);
     let messages = blocks.conversation(chat, set.json_only)?;
-    let sampled = blocks.sampled(chat, &plan, counting)?;
+    let sampled = blocks.sampled(chat, &plan, counting);
     if !blocks.own {
-        blocks.foreign(request, chat)?;
+        blocks.foreign(request, chat);
     }
     let body = json::object(|out| {
         out.str("model", &request.model);
@@ -120,20 +120,20 @@ impl BlockWriter<'_> {
         })
     }
 
-    fn plan(&mut self, chat: &Chat, cap: u32) -> Result<Plan, Fault> {
+    fn plan(&mut self, chat: &Chat, cap: u32) -> Plan {
         if self.own {
-            return Ok(thinking::as_asked(chat));
+            return thinking::as_asked(chat);
         }
         let schema = matches!(chat.format, contract::chat::OutputFormat::JsonSchema { .. });
-        let plan = thinking::translated(chat, self.card, cap, ID, &mut self.losses)?;
+        let plan = thinking::translated(chat, self.card, cap, ID, &mut self.losses);
         if plan.thinks() && schema && !self.card.capabilities.json_schema {
             self.losses.declare(
                 "reasoning",
                 "the output format is asked for by a forced tool, which excludes thinking",
             );
-            return Ok(Plan::default());
+            return Plan::default();
         }
-        Ok(plan)
+        plan
     }
 
     /// System blocks and messages. A caller of this dialect gets its messages
@@ -301,12 +301,12 @@ impl BlockWriter<'_> {
         });
     }
 
-    fn sampled(&mut self, chat: &Chat, plan: &Plan, counting: bool) -> Result<Sampled, Fault> {
+    fn sampled(&mut self, chat: &Chat, plan: &Plan, counting: bool) -> Sampled {
         if counting {
-            return Ok(Sampled::default());
+            return Sampled::default();
         }
         if self.own && self.card.capabilities.sampling {
-            return Ok(Sampled::as_asked(chat));
+            return Sampled::as_asked(chat);
         }
         sampling::translated(chat, plan, self.card, &mut self.losses)
     }
@@ -334,7 +334,7 @@ impl BlockWriter<'_> {
     }
 
     /// Declares what a caller of another dialect asked for in vain.
-    fn foreign(&mut self, request: &Request, chat: &Chat) -> Result<(), Fault> {
+    fn foreign(&mut self, request: &Request, chat: &Chat) {
         let metadata = (!chat.metadata.is_empty()).then_some("metadata");
         for name in unusual(chat).chain(metadata) {
             self.losses
@@ -350,7 +350,6 @@ impl BlockWriter<'_> {
             self.losses
                 .declare(name.clone(), "only the caller's own dialect knows it");
         }
-        Ok(())
     }
 }
 

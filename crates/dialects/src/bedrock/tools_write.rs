@@ -1,7 +1,7 @@
 //! Writing tools, the tool choice and the output format.
 
+use contract::RawJson;
 use contract::chat::{Chat, OutputFormat, PartKind, Tool, ToolChoice, ToolKind};
-use contract::{Fault, RawJson};
 
 use super::ID;
 use super::content_write::{BlockWriter, cache_point};
@@ -22,7 +22,7 @@ pub(super) struct ToolSet {
 
 impl BlockWriter<'_> {
     /// Tools, tool choice and output format of a chat.
-    pub(super) fn tool_set(&mut self, chat: &Chat) -> Result<ToolSet, Fault> {
+    pub(super) fn tool_set(&mut self, chat: &Chat) -> ToolSet {
         let mut set = ToolSet::default();
         let mut choice = chat.tool_choice.clone();
         if choice == Some(ToolChoice::None) {
@@ -32,10 +32,10 @@ impl BlockWriter<'_> {
                     "tool_choice",
                     "there is no `none`, and earlier tool calls need the tools declared",
                 );
-                self.tools(chat, &mut set)?;
+                self.tools(chat, &mut set);
             }
         } else {
-            self.tools(chat, &mut set)?;
+            self.tools(chat, &mut set);
         }
         if set.tools.is_empty() && !self.own {
             self.stand_ins(chat, &mut set);
@@ -80,10 +80,10 @@ impl BlockWriter<'_> {
             self.losses
                 .declare("parallel_tool_calls", "the Converse API cannot forbid them");
         }
-        Ok(set)
+        set
     }
 
-    fn tools(&mut self, chat: &Chat, set: &mut ToolSet) -> Result<(), Fault> {
+    fn tools(&mut self, chat: &Chat, set: &mut ToolSet) {
         for (index, tool) in chat.tools.iter().enumerate() {
             let allowed = match &chat.tool_choice {
                 Some(ToolChoice::Allowed { names, .. }) => names.contains(&tool.name),
@@ -98,23 +98,22 @@ impl BlockWriter<'_> {
             if !allowed {
                 continue;
             }
-            if let Some(written) = self.tool(tool, index)? {
+            if let Some(written) = self.tool(tool, index) {
                 set.tools.push(written);
                 set.tools.extend(tool.cache.map(cache_point));
             }
         }
-        Ok(())
     }
 
-    fn tool(&mut self, tool: &Tool, index: usize) -> Result<Option<String>, Fault> {
+    fn tool(&mut self, tool: &Tool, index: usize) -> Option<String> {
         let schema = match &tool.kind {
             ToolKind::Hosted { dialect, json } => {
                 if *dialect == ID {
-                    return Ok(Some(json.as_str().to_owned()));
+                    return Some(json.as_str().to_owned());
                 }
                 let what = format!("tools[{index}] ({})", tool.name);
                 self.losses.declare(what, "another vendor runs it");
-                return Ok(None);
+                return None;
             }
             ToolKind::Function { schema } => schema
                 .as_ref()
@@ -131,14 +130,14 @@ impl BlockWriter<'_> {
         let description = tool.description.as_deref();
         let at = format!("toolConfig.tools[{index}].toolSpec");
         if !self.nested.has(&at) {
-            return Ok(Some(tool_spec(&tool.name, description, &schema, strict)));
+            return Some(tool_spec(&tool.name, description, &schema, strict));
         }
-        Ok(Some(json::object(|out| {
+        Some(json::object(|out| {
             out.object("toolSpec", |out| {
                 put_spec(out, &tool.name, description, &schema, strict);
                 self.nested.put(&at, out);
             });
-        })))
+        }))
     }
 
     /// Declares the tools of earlier calls where the caller offers none any

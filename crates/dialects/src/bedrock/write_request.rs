@@ -34,14 +34,14 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
         Nested::of_own(request, ID),
         request.dialect == ID,
     );
-    let plan = blocks.plan(request, chat)?;
-    let sampled = blocks.sampled(request, chat, &plan)?;
-    let set = blocks.tool_set(chat)?;
+    let plan = blocks.plan(request, chat);
+    let sampled = blocks.sampled(request, chat, &plan);
+    let set = blocks.tool_set(chat);
     let conversation = blocks.conversation(chat, set.json_only)?;
-    let tier = blocks.tier(chat)?;
-    let metadata = blocks.metadata(chat)?;
+    let tier = blocks.tier(chat);
+    let metadata = blocks.metadata(chat);
     if !blocks.own {
-        blocks.foreign(request, chat)?;
+        blocks.foreign(request, chat);
     }
     let common = |out: &mut ObjectWriter<'_>| {
         blocks.put_common(&conversation, &set, &plan, &sampled, out);
@@ -86,9 +86,9 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
 }
 
 impl BlockWriter<'_> {
-    fn plan(&mut self, request: &Request, chat: &Chat) -> Result<Plan, Fault> {
+    fn plan(&mut self, request: &Request, chat: &Chat) -> Plan {
         if self.own {
-            return Ok(thinking::as_asked(chat));
+            return thinking::as_asked(chat);
         }
         let schema = matches!(chat.format, OutputFormat::JsonSchema { .. })
             && !self.card.capabilities.json_schema;
@@ -100,34 +100,34 @@ impl BlockWriter<'_> {
                 cap.unwrap_or(u32::MAX),
                 ID,
                 &mut self.losses,
-            )?
+            )
         } else {
-            effort_only(chat, self.card, &mut self.losses)?
+            effort_only(chat, self.card, &mut self.losses)
         };
         if plan.thinks() && schema {
             self.losses.declare(
                 "reasoning",
                 "the output format is asked for by a forced tool, which excludes thinking",
             );
-            return Ok(Plan::default());
+            return Plan::default();
         }
-        Ok(plan)
+        plan
     }
 
-    fn sampled(&mut self, request: &Request, chat: &Chat, plan: &Plan) -> Result<Sampled, Fault> {
+    fn sampled(&mut self, request: &Request, chat: &Chat, plan: &Plan) -> Sampled {
         if self.own && self.card.capabilities.sampling {
-            return Ok(Sampled::as_asked(chat));
+            return Sampled::as_asked(chat);
         }
-        let mut sampled = sampling::translated(chat, plan, self.card, &mut self.losses)?;
+        let mut sampled = sampling::translated(chat, plan, self.card, &mut self.losses);
         if !self.takes_thinking(&request.model) && sampled.top_k.take().is_some() {
             self.losses
                 .declare("top_k", "the Converse API has it only for some models");
         }
-        Ok(sampled)
+        sampled
     }
 
-    fn tier(&mut self, chat: &Chat) -> Result<Option<&'static str>, Fault> {
-        Ok(match chat.service_tier.as_deref() {
+    fn tier(&mut self, chat: &Chat) -> Option<&'static str> {
+        match chat.service_tier.as_deref() {
             None | Some("auto") => None,
             Some("default" | "standard" | "standard_only") => Some("default"),
             Some("priority") => Some("priority"),
@@ -138,12 +138,12 @@ impl BlockWriter<'_> {
                     .declare("service_tier", "the vendor has no such tier");
                 None
             }
-        })
+        }
     }
 
     /// Metadata that the vendor takes: values of at most 256 characters of a
     /// restricted set.
-    fn metadata<'c>(&mut self, chat: &'c Chat) -> Result<Vec<&'c (String, String)>, Fault> {
+    fn metadata<'c>(&mut self, chat: &'c Chat) -> Vec<&'c (String, String)> {
         const CHARS_MAX: usize = 256;
         let fits = |text: &str| {
             text.chars().count() <= CHARS_MAX
@@ -163,7 +163,7 @@ impl BlockWriter<'_> {
                     .declare(what, "the vendor does not take these characters");
             }
         }
-        Ok(kept)
+        kept
     }
 
     fn put_common(
@@ -251,7 +251,7 @@ impl BlockWriter<'_> {
     }
 
     /// Declares what a caller of another dialect asked for in vain.
-    fn foreign(&mut self, request: &Request, chat: &Chat) -> Result<(), Fault> {
+    fn foreign(&mut self, request: &Request, chat: &Chat) {
         let user = chat.user.is_some().then_some("user");
         for name in unusual(chat).chain(user) {
             self.losses
@@ -261,24 +261,23 @@ impl BlockWriter<'_> {
             self.losses
                 .declare(name.clone(), "only the caller's own dialect knows it");
         }
-        Ok(())
     }
 }
 
 /// The plan for models that know an effort and nothing else.
-fn effort_only(chat: &Chat, card: &ModelCard, losses: &mut Losses) -> Result<Plan, Fault> {
+fn effort_only(chat: &Chat, card: &ModelCard, losses: &mut Losses) -> Plan {
     let Some(asked) = &chat.reasoning else {
-        return Ok(Plan::default());
+        return Plan::default();
     };
     let effort = asked
         .effort
         .or(asked.budget_tokens.map(Effort::from_budget));
     let Some(effort) = effort.filter(|effort| *effort != Effort::None) else {
-        return Ok(Plan::default());
+        return Plan::default();
     };
     if card.capabilities.reasoning != ReasoningStyle::Effort {
         losses.declare("reasoning", "the model takes no effort");
-        return Ok(Plan::default());
+        return Plan::default();
     }
     if asked.effort.is_none() {
         losses.declare("reasoning", "the budget was turned into an effort");
@@ -286,8 +285,8 @@ fn effort_only(chat: &Chat, card: &ModelCard, losses: &mut Losses) -> Result<Pla
     if effort < Effort::Low {
         losses.declare("reasoning", "the least effort here is `low`");
     }
-    Ok(Plan {
+    Plan {
         effort: Some(effort.max(Effort::Low)),
         ..Plan::default()
-    })
+    }
 }

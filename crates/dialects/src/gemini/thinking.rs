@@ -123,31 +123,24 @@ fn level(effort: Effort) -> &'static str {
 }
 
 /// The plan for a request of another dialect.
-///
-/// # Errors
-/// `Unsupported` where the configuration refuses what cannot be carried.
-pub(super) fn translated(
-    chat: &Chat,
-    card: &ModelCard,
-    losses: &mut Losses,
-) -> Result<Plan, Fault> {
+pub(super) fn translated(chat: &Chat, card: &ModelCard, losses: &mut Losses) -> Plan {
     let Some(asked) = chat.reasoning.as_ref() else {
-        return Ok(Plan::default());
+        return Plan::default();
     };
     let off = asked.mode == Some(ReasoningMode::Disabled) || asked.effort == Some(Effort::None);
     let mut plan = match (card.capabilities.reasoning, off) {
-        (ReasoningStyle::None, true) => return Ok(Plan::default()),
+        (ReasoningStyle::None, true) => return Plan::default(),
         (ReasoningStyle::None, false) => {
             if says_something(asked) {
                 losses.declare("reasoning", "the model cannot reason");
             }
-            return Ok(Plan::default());
+            return Plan::default();
         }
         (ReasoningStyle::Budget | ReasoningStyle::Effort, true) => {
-            return Ok(Plan {
+            return Plan {
                 budget: Some(0),
                 ..Plan::default()
-            });
+            };
         }
         (ReasoningStyle::Budget, false) => by_budget(asked, chat, losses),
         (ReasoningStyle::Effort, false) => by_level(asked, losses),
@@ -158,7 +151,7 @@ pub(super) fn translated(
     if says_something(asked) || asked.summary.is_some() {
         plan.shown = Some(asked.summary.as_deref() != Some("none"));
     }
-    Ok(plan)
+    plan
 }
 
 fn says_something(asked: &Reasoning) -> bool {

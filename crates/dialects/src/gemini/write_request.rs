@@ -39,14 +39,14 @@ pub(super) fn write(request: &Request, target: &Target<'_>) -> Result<Written, F
         unsigned: false,
     };
     let said = parts.conversation(chat)?;
-    let tools = parts.tools(&chat.tools)?;
+    let tools = parts.tools(&chat.tools);
     let config = if counting && !own {
         "{}".to_owned()
     } else {
-        parts.generation(chat)?
+        parts.generation(chat)
     };
     if !own {
-        parts.foreign(request, chat)?;
+        parts.foreign(request, chat);
     }
     let body = json::object(|out| parts.put_chat(chat, &said, &tools, &config, out));
     // The bare form of a token count takes contents only.
@@ -237,11 +237,11 @@ impl PartWriter<'_> {
     }
 
     /// `generationConfig` as JSON; `{}` if there is nothing to say.
-    fn generation(&mut self, chat: &Chat) -> Result<String, Fault> {
+    fn generation(&mut self, chat: &Chat) -> String {
         let plan = if self.own {
             thinking::as_asked(chat)
         } else {
-            thinking::translated(chat, self.card, &mut self.losses)?
+            thinking::translated(chat, self.card, &mut self.losses)
         };
         let format = match &chat.format {
             OutputFormat::JsonSchema {
@@ -259,9 +259,9 @@ impl PartWriter<'_> {
             }
             OutputFormat::Text | OutputFormat::JsonObject => None,
         };
-        let sampled = self.sampled(chat)?;
-        let stop = self.stop(chat)?;
-        Ok(json::object(|out| {
+        let sampled = self.sampled(chat);
+        let stop = self.stop(chat);
+        json::object(|out| {
             if sampled {
                 out.opt_float("temperature", chat.sampling.temperature);
                 out.opt_float("topP", chat.sampling.top_p);
@@ -298,13 +298,13 @@ impl PartWriter<'_> {
                 });
             }
             self.nested.put("generationConfig", out);
-        }))
+        })
     }
 
     /// Whether sampling parameters are sent.
-    fn sampled(&mut self, chat: &Chat) -> Result<bool, Fault> {
+    fn sampled(&mut self, chat: &Chat) -> bool {
         if self.own || self.card.capabilities.sampling {
-            return Ok(true);
+            return true;
         }
         let asked = &chat.sampling;
         for (name, given) in [
@@ -317,20 +317,20 @@ impl PartWriter<'_> {
                     .declare(name, "the model refuses sampling parameters");
             }
         }
-        Ok(false)
+        false
     }
 
-    fn stop<'c>(&mut self, chat: &'c Chat) -> Result<&'c [String], Fault> {
+    fn stop<'c>(&mut self, chat: &'c Chat) -> &'c [String] {
         if self.own || chat.stop.len() <= STOP_SEQUENCES_MAX {
-            return Ok(&chat.stop);
+            return &chat.stop;
         }
         self.losses
             .declare("stop", "the vendor takes five stop sequences at most");
-        Ok(&chat.stop[..STOP_SEQUENCES_MAX])
+        &chat.stop[..STOP_SEQUENCES_MAX]
     }
 
     /// Declares what a caller of another dialect asked for in vain.
-    fn foreign(&mut self, request: &Request, chat: &Chat) -> Result<(), Fault> {
+    fn foreign(&mut self, request: &Request, chat: &Chat) {
         let tier = chat.service_tier.as_deref();
         let vain = [
             ("logit_bias", chat.sampling.logit_bias.is_some()),
@@ -360,7 +360,6 @@ impl PartWriter<'_> {
             self.losses
                 .declare(name.clone(), "only the caller's own dialect knows it");
         }
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing tools and how they may be called.
 
+use contract::RawJson;
 use contract::chat::{Tool, ToolChoice, ToolKind};
-use contract::{Fault, RawJson};
 
 use super::write_parts::PartWriter;
 use super::{ID, schema};
@@ -36,7 +36,7 @@ impl ToolSet {
 
 impl PartWriter<'_> {
     /// The tools of a chat.
-    pub(super) fn tools(&mut self, tools: &[Tool]) -> Result<ToolSet, Fault> {
+    pub(super) fn tools(&mut self, tools: &[Tool]) -> ToolSet {
         let mut set = ToolSet::default();
         for (index, tool) in tools.iter().enumerate() {
             let at = format!("tools[{index}]");
@@ -71,7 +71,7 @@ impl PartWriter<'_> {
                 }
             }
         }
-        Ok(set)
+        set
     }
 
     fn function(&mut self, tool: &Tool, schema: Option<&RawJson>, at: &str) -> String {
