@@ -2,6 +2,7 @@
 //! truth of every exchange: [`SegmentLog`] keeps it on disk, [`MemoryJournal`]
 //! in memory, and [`conformance`] holds both to one behaviour. [`RecordIndex`]
 //! is a SQLite index over a journal that may lag and can be rebuilt at will.
+//! [`Keys`] are the virtual keys that were made at run time.
 //!
 //! This is an IO room: it touches the disk, threads and the real clock.
 //! Deliberately not here: the format of a record. Payloads are bytes, and the
@@ -16,6 +17,7 @@ pub mod conformance;
 mod desk;
 pub mod index;
 pub mod journal;
+pub mod keys;
 pub mod lines;
 pub mod log;
 pub mod memory;
@@ -31,6 +33,10 @@ mod writer;
 pub use index::{Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, RecordIndex, Row};
 pub use journal::{
     Cursor, Entry, EntryKind, Full, Head, Health, Journal, Place, ReadError, Slot, Ticket,
+};
+pub use keys::{
+    KeyCounts, KeyFilter, KeyRow, KeyState, Keys, KeysError, MemoryKeys, OnRevoke, SecretRow,
+    SqliteKeys,
 };
 pub use lines::LineWriter;
 pub use log::{COPY_MARK, SegmentLog};
