@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use contract::glob;
 
+use crate::addresses::Addresses;
+use crate::metadata::Version;
 use crate::policy::Layer;
 
 /// Who calls, whatever credential they showed.
@@ -19,6 +21,8 @@ pub struct Consumer {
     pub groups: Arc<[Box<str>]>,
     /// End user, where the credential names one.
     pub user: Option<Arc<str>>,
+    /// Networks that it may call from; `None` is from everywhere.
+    pub addresses: Option<Addresses>,
     /// Patterns of the models it may use; `None` is all.
     pub models: Option<Vec<String>>,
     /// The key works only for callers on this machine (development keys).
@@ -27,6 +31,9 @@ pub struct Consumer {
     pub asserts: Asserts,
     /// Rules of the key itself.
     pub rules: Option<Arc<Layer>>,
+    /// The version of the contract of its calls that name none; `None` is
+    /// everybody's.
+    pub contract: Option<&'static Version>,
 }
 
 /// What a credential may assert in its calls, beside what it stands for.
@@ -53,10 +60,12 @@ impl Consumer {
             app: app.into(),
             groups: Arc::default(),
             user: None,
+            addresses: None,
             models: None,
             loopback_only: false,
             asserts: Asserts::default(),
             rules: None,
+            contract: None,
         }
     }
 
@@ -66,4 +75,22 @@ impl Consumer {
             .as_ref()
             .is_none_or(|patterns| patterns.iter().any(|pattern| glob::matches(pattern, model)))
     }
+}
+
+/// Longest public id, bytes.
+const PUBLIC_ID_MAX: usize = 160;
+
+/// The public id of a credential that is no key: where it is from, and whom
+/// it names. What is too long ends in a digest, so that two stay two.
+pub(crate) fn public_id(from: &str, name: &str) -> Arc<str> {
+    let whole = format!("{from}:{name}");
+    if whole.len() <= PUBLIC_ID_MAX {
+        return whole.into();
+    }
+    let digest = blake3::hash(whole.as_bytes()).to_hex();
+    let mut end = PUBLIC_ID_MAX - 17;
+    while !whole.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}~{}", &whole[..end], &digest[..16]).into()
 }

@@ -11,30 +11,39 @@ static KEY_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("api-key"),
 ];
 
-/// The one key that a request presents.
+/// The one key or token that a request presents.
 ///
 /// # Errors
-/// `Unauthenticated`: no key, an unreadable one, two different ones, or a
+/// `Unauthenticated`: none, an unreadable one, two different ones, or a
 /// signature that the gateway cannot check.
 pub fn present(headers: &HeaderMap) -> Result<&str, Fault> {
+    shown(headers)?.ok_or_else(missing)
+}
+
+/// The same, where a request need not present any.
+///
+/// # Errors
+/// As [`present`], save that none is none.
+pub(crate) fn shown(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
     let mut found: Option<&str> = None;
+    // All lines of each header: what follows the first could be meant for
+    // somebody who reads the last.
     let bearer = headers
-        .get(AUTHORIZATION)
-        .map(|value| value.as_bytes())
-        .map(bearer)
-        .transpose()?;
+        .get_all(AUTHORIZATION)
+        .iter()
+        .map(|value| bearer(value.as_bytes()));
     let bare = KEY_HEADERS
         .iter()
-        .filter_map(|name| headers.get(name))
+        .flat_map(|name| headers.get_all(name))
         .map(|value| std::str::from_utf8(value.as_bytes()).map_err(|_| unreadable()));
-    for key in bearer.into_iter().map(Ok).chain(bare) {
+    for key in bearer.chain(bare) {
         let key = key?;
         match found {
             Some(earlier) if earlier != key => return Err(two_keys()),
             Some(_) | None => found = Some(key),
         }
     }
-    found.filter(|key| !key.is_empty()).ok_or_else(missing)
+    Ok(found.filter(|key| !key.is_empty()))
 }
 
 fn bearer(value: &[u8]) -> Result<&str, Fault> {
@@ -56,7 +65,7 @@ fn bearer(value: &[u8]) -> Result<&str, Fault> {
     ))
 }
 
-fn missing() -> Fault {
+pub(crate) fn missing() -> Fault {
     unauthenticated(
         "No key was sent. Send a key of this gateway as `Authorization: Bearer tg-...`, \
          `x-api-key`, `x-goog-api-key` or `api-key`.",

@@ -5,20 +5,28 @@
 //! from it. Deliberately not here: where keys are stored, how connections are
 //! made, and the clock.
 
+pub mod addresses;
+pub mod certificate;
 mod consumer;
 mod credential;
 mod facts;
+pub mod identity;
+pub mod jwt;
 mod keys;
 pub mod metadata;
 mod mode;
 pub mod policy;
 mod rule;
 mod rules;
+pub mod told;
 
 pub use consumer::{Asserts, Consumer};
 pub use credential::present;
 pub use facts::{Content, Facts, Given, Place, ToolFact};
-pub use keys::KeyRing;
+pub use keys::{
+    ID_BYTES, Identified, KEY_PREFIX, KeyLife, KeyRing, LiveKey, LiveKeys, SECRET_BYTES, Shown,
+    key_id, secret_text,
+};
 pub use metadata::Metadata;
 pub use mode::Mode;
 pub use rule::{Breach, Finding, Kind, Rule, Streams, Wrong};

@@ -6,15 +6,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::*;
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-    pairs
-        .iter()
-        .map(|(name, value)| {
-            (
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
-        })
-        .collect()
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let name = HeaderName::from_static(name);
+        headers.append(name, HeaderValue::from_static(value));
+    }
+    headers
 }
 
 #[test]
@@ -39,6 +36,14 @@ fn what_is_no_single_key_is_refused() {
         (&[("authorization", "Bearer ")], "No key was sent"),
         (&[("x-api-key", "")], "No key was sent"),
         (&[("authorization", "Basic abc")], "scheme"),
+        (
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+            "Two different keys",
+        ),
+        (
+            &[("x-api-key", "a"), ("x-api-key", "b")],
+            "Two different keys",
+        ),
         (
             &[("authorization", "Bearer a"), ("x-api-key", "b")],
             "Two different keys",
