@@ -29,6 +29,7 @@ use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
 use plan::Plan;
+use providers::Loans;
 
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
@@ -46,6 +47,8 @@ pub struct Flow {
     pub dice: Arc<dyn Dice>,
     /// Where records go.
     pub evidence: Evidence,
+    /// Temporary keys of providers; read for each call that is signed.
+    pub loans: Arc<ArcSwap<Loans>>,
     /// Metric handles that were resolved before.
     pub handles: Handles,
 }

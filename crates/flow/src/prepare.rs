@@ -10,6 +10,7 @@ use dialects::{Call, Dialect, Quirks, Target};
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use plan::{LossPolicy, ProviderPlan};
+use providers::Readings;
 use routing::Candidate;
 
 use crate::asking::Asking;
@@ -82,11 +83,15 @@ impl Exchange {
             body,
             head_ms: provider.times.head_ms,
         };
-        let now_us = self.flow.clock.unix_us();
+        let loans = self.flow.loans.load();
+        let readings = Readings {
+            unix_us: self.flow.clock.unix_us(),
+            loans: &loans,
+        };
         provider
             .kind
             .provider
-            .authorize(&provider.account, &mut outbound, now_us)?;
+            .authorize(&provider.account, &mut outbound, readings)?;
         Ok((
             outbound,
             Prepared {

@@ -16,6 +16,7 @@ mod edge;
 mod figures;
 mod health;
 mod key_file;
+mod lend;
 mod records;
 mod reload;
 mod run;

@@ -90,6 +90,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     };
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let door = AdminDoor::new(state, house.health.clone(), clock);
+    house.lending.follow(&house.plan.load());
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), reloader)?;
     gateway.open();

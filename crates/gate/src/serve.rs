@@ -30,6 +30,7 @@ use crate::edge::warden::Timeouts;
 use crate::edge::workers::{DrainReport, Running, start};
 use crate::figures::{Edge, Gauges};
 use crate::health::Health;
+use crate::lend::Lending;
 use crate::records::Records;
 
 /// The socket in the data directory over which a successor takes the
@@ -86,6 +87,8 @@ pub(crate) struct House {
     pub(crate) health: Health,
     /// What `/v1/status` shows of the assembly.
     pub(crate) gauges: Gauges,
+    /// Temporary keys of providers.
+    pub(crate) lending: Lending,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -230,6 +233,7 @@ pub(crate) fn data_door(house: &House) -> DataDoor {
         clock,
         dice,
         evidence: house.evidence.clone(),
+        loans: house.lending.loans(),
         handles: Handles::default(),
     };
     DataDoor {
@@ -327,6 +331,7 @@ impl Records {
             evidence: self.evidence.clone(),
             health: Health::default(),
             gauges,
+            lending: Lending::new(Arc::default()),
         }
     }
 }

@@ -237,8 +237,7 @@ fn the_kinds_of_providers_are_in_the_book() {
     );
     for kind in providers::kinds() {
         let mut found: Vec<&str> = kind.key_env.to_vec();
-        found.extend(kind.signing.map(|signing| signing.access_key_id_env));
-        found.extend(kind.signing.map(|signing| signing.profile_env));
+        found.extend(kind.signing.iter().flat_map(|s| s.announcing()));
         found.extend(kind.url_env);
         let mut found = words(&found);
         if let Some(port) = kind.local_port {

@@ -198,7 +198,7 @@ impl<'a> Page<'a> {
             };
             let mut found: Vec<&str> = kind.key_env.to_vec();
             if let Some(signing) = kind.signing {
-                found.extend([signing.access_key_id_env, signing.profile_env]);
+                found.extend(signing.announcing());
             }
             found.extend(kind.url_env);
             let port = kind

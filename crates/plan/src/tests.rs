@@ -5,6 +5,7 @@ mod bad;
 mod digest;
 mod discovery;
 mod good;
+mod lent;
 mod pages;
 
 use std::collections::HashMap;

@@ -1,7 +1,11 @@
 //! A credential at a vendor.
 
+use std::sync::Arc;
+
 use contract::{Fault, FaultKind, Origin, Secret};
 use http::HeaderValue;
+
+use crate::lending::{Lender, Readings, SigningKeys};
 
 /// One account at a vendor.
 #[derive(Clone, Debug, Default)]
@@ -10,22 +14,28 @@ pub struct Account {
     pub key: Option<Secret<String>>,
     /// Keys for signed requests, where the vendor signs.
     pub signing: Option<SigningKeys>,
+    /// Where keys for signed requests are borrowed, if there are none.
+    pub lender: Option<Arc<Lender>>,
     /// Region, where the vendor has them.
     pub region: Option<String>,
 }
 
-/// Keys for signed requests.
-#[derive(Clone, Debug)]
-pub struct SigningKeys {
-    /// Access key id.
-    pub access_key_id: String,
-    /// Secret access key.
-    pub secret_access_key: Secret<String>,
-    /// Session token of temporary keys.
-    pub session_token: Option<Secret<String>>,
-}
-
 impl Account {
+    /// The keys to sign with now.
+    ///
+    /// # Errors
+    /// `UpstreamBroken` if there are none, or those that were borrowed ended.
+    pub(crate) fn signing_keys<'a>(
+        &'a self,
+        readings: Readings<'a>,
+    ) -> Result<&'a SigningKeys, Fault> {
+        match (&self.signing, &self.lender) {
+            (Some(keys), _) => Ok(keys),
+            (None, Some(lender)) => readings.loans.keys(lender, readings.unix_us),
+            (None, None) => Err(no_credential()),
+        }
+    }
+
     /// The key as a header value behind `prefix`, marked sensitive.
     ///
     /// # Errors

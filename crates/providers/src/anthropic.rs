@@ -9,6 +9,7 @@ use http::header::AUTHORIZATION;
 use crate::account::Account;
 use crate::classify::{Refusal, classify, dead_key};
 use crate::kind::{Kind, Provider};
+use crate::lending::Readings;
 
 /// Anthropic.
 pub(crate) static KIND: Kind = Kind {
@@ -28,7 +29,12 @@ const LAST_API_KEY_VERSION: &str = "2023-06-01";
 struct Anthropic;
 
 impl Provider for Anthropic {
-    fn authorize(&self, account: &Account, outbound: &mut Outbound, _: u64) -> Result<(), Fault> {
+    fn authorize(
+        &self,
+        account: &Account,
+        outbound: &mut Outbound,
+        _: Readings<'_>,
+    ) -> Result<(), Fault> {
         let newer = outbound
             .headers
             .get(VERSION)

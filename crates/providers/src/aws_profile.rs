@@ -1,79 +1,76 @@
 //! Profiles of AWS's shared credentials and config files. Format:
 //! docs.aws.amazon.com/sdkref/latest/guide/file-format.html.
 //!
-//! Pure: the texts are handed in. Deliberately not here: profiles that assume
-//! roles, single sign-on, helper processes, and the credentials of containers
-//! and instances; such a profile is refused with the reason.
+//! Pure: the texts are handed in. Deliberately not here: what the settings of
+//! a profile mean (`aws_chain`).
 
 use contract::Secret;
 
-use crate::account::SigningKeys;
-use crate::signing::{Profile, SharedFile, Signing};
+use crate::lending::SigningKeys;
 
-/// Where the vendor's tools look for credentials.
-pub(crate) static SIGNING: Signing = Signing {
-    access_key_id_env: "AWS_ACCESS_KEY_ID",
-    secret_access_key_env: "AWS_SECRET_ACCESS_KEY",
-    session_token_env: "AWS_SESSION_TOKEN",
-    profile_env: "AWS_PROFILE",
-    region_env: &["AWS_REGION", "AWS_DEFAULT_REGION"],
-    credentials_file: SharedFile {
-        env: "AWS_SHARED_CREDENTIALS_FILE",
-        below_home: ".aws/credentials",
-    },
-    config_file: SharedFile {
-        env: "AWS_CONFIG_FILE",
-        below_home: ".aws/config",
-    },
-    read_profile: read,
-};
+/// The texts of the shared files; empty where there is none.
+pub(crate) struct Files {
+    pub(crate) credentials: String,
+    pub(crate) config: String,
+}
 
-/// Ways of a profile to get keys that are not served, as they show in the file.
-const UNSERVED: [(&str, &str); 5] = [
-    ("role_arn", "assumes a role"),
-    ("sso_session", "signs in by single sign-on"),
-    ("sso_start_url", "signs in by single sign-on"),
-    ("credential_process", "asks another program"),
-    ("web_identity_token_file", "uses a web identity"),
-];
+/// The settings of a profile or of another section.
+pub(crate) struct Settings {
+    in_credentials: Vec<(String, String)>,
+    in_config: Vec<(String, String)>,
+}
 
-fn read(profile: &str, credentials: &str, config: &str) -> Result<Profile, String> {
-    let in_credentials = section(credentials, &[profile.to_owned()]);
-    let mut config_names = vec![format!("profile {profile}")];
-    if profile == "default" {
-        config_names.push(profile.to_owned());
+impl Files {
+    /// A profile; `None` if neither file has it.
+    pub(crate) fn profile(&self, name: &str) -> Option<Settings> {
+        let mut titles = vec![format!("profile {name}")];
+        if name == "default" {
+            titles.push(name.to_owned());
+        }
+        let settings = Settings {
+            in_credentials: section(&self.credentials, &[name.to_owned()]),
+            in_config: section(&self.config, &titles),
+        };
+        (!settings.is_empty()).then_some(settings)
     }
-    let in_config = section(config, &config_names);
-    if in_credentials.is_empty() && in_config.is_empty() {
-        return Err(format!(
-            "there is no profile `{profile}` in the shared files"
-        ));
+
+    /// A section of the config file for single sign-on.
+    pub(crate) fn sign_in_session(&self, name: &str) -> Option<Settings> {
+        let settings = Settings {
+            in_credentials: Vec::new(),
+            in_config: section(&self.config, &[format!("sso-session {name}")]),
+        };
+        (!settings.is_empty()).then_some(settings)
     }
-    let find = |name: &str| {
-        let all = in_credentials.iter().chain(&in_config);
-        all.clone()
-            .find(|(known, _)| known == name)
+}
+
+impl Settings {
+    fn is_empty(&self) -> bool {
+        self.in_credentials.is_empty() && self.in_config.is_empty()
+    }
+
+    /// A setting that is not empty; the credentials file comes first.
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        let mut all = self.in_credentials.iter().chain(&self.in_config);
+        all.find(|(known, value)| known == name && !value.is_empty())
             .map(|(_, value)| value.clone())
-    };
-    let region = find("region");
-    let (Some(id), Some(secret)) = (find("aws_access_key_id"), find("aws_secret_access_key"))
-    else {
-        let why = UNSERVED
-            .iter()
-            .find(|(name, _)| find(name).is_some())
-            .map_or("holds no pair of keys", |(_, why)| why);
-        return Err(format!(
-            "the profile `{profile}` {why}, which is not supported yet"
-        ));
-    };
-    Ok(Profile {
-        keys: SigningKeys {
-            access_key_id: id,
-            secret_access_key: Secret::new(secret),
-            session_token: find("aws_session_token").map(Secret::new),
-        },
-        region,
-    })
+    }
+
+    /// A setting that counts only in the config file.
+    pub(crate) fn get_in_config(&self, name: &str) -> Option<String> {
+        let mut all = self.in_config.iter();
+        all.find(|(known, value)| known == name && !value.is_empty())
+            .map(|(_, value)| value.clone())
+    }
+
+    /// The keys, if both are there.
+    pub(crate) fn keys(&self) -> Option<SigningKeys> {
+        Some(SigningKeys {
+            access_key_id: self.get("aws_access_key_id")?,
+            secret_access_key: Secret::new(self.get("aws_secret_access_key")?),
+            session_token: self.get("aws_session_token").map(Secret::new),
+        })
+    }
 }
 
 /// The `name = value` lines of a section.
@@ -115,6 +112,7 @@ aws_secret_access_key = sEcret=1
 aws_access_key_id=AKCI
 aws_secret_access_key=ci-secret
 aws_session_token=token
+credential_process = /never
 ";
     const CONFIG: &str = "
 [default]
@@ -123,26 +121,29 @@ s3 =
   region = us-east-2
 [profile ci]
 region=eu-central-1
-[profile role]
-role_arn = arn:aws:iam::1:role/x
+[sso-session corp]
+sso_region = us-east-1
 ";
 
     #[test]
     fn profiles_are_read_from_both_files() {
-        let default = read("default", CREDENTIALS, CONFIG).expect("keys");
-        assert_eq!(default.keys.access_key_id, "AKID");
-        assert_eq!(default.keys.secret_access_key.expose(), "sEcret=1");
-        assert_eq!(default.region.as_deref(), Some("eu-west-1"));
-        let ci = read("ci", CREDENTIALS, CONFIG).expect("keys");
-        assert_eq!(ci.keys.session_token.expect("token").expose(), "token");
-        assert_eq!(ci.region.as_deref(), Some("eu-central-1"));
-    }
-
-    #[test]
-    fn profiles_that_cannot_be_used_say_why() {
-        let role = read("role", CREDENTIALS, CONFIG).expect_err("a role");
-        assert!(role.contains("assumes a role"), "{role}");
-        let none = read("nope", CREDENTIALS, CONFIG).expect_err("unknown");
-        assert!(none.contains("no profile `nope`"), "{none}");
+        let files = Files {
+            credentials: CREDENTIALS.to_owned(),
+            config: CONFIG.to_owned(),
+        };
+        let default = files.profile("default").expect("it is there");
+        let keys = default.keys().expect("keys");
+        assert_eq!(keys.access_key_id, "AKID");
+        assert_eq!(keys.secret_access_key.expose(), "sEcret=1");
+        assert_eq!(default.get("region").as_deref(), Some("eu-west-1"));
+        assert_eq!(default.get("s3"), None, "nested settings are not read");
+        let ci = files.profile("ci").expect("it is there");
+        let token = ci.keys().expect("keys").session_token.expect("token");
+        assert_eq!(token.expose(), "token");
+        assert_eq!(ci.get("region").as_deref(), Some("eu-central-1"));
+        assert_eq!(ci.get_in_config("credential_process"), None);
+        let session = files.sign_in_session("corp").expect("it is there");
+        assert_eq!(session.get("sso_region").as_deref(), Some("us-east-1"));
+        assert!(files.profile("nope").is_none());
     }
 }

@@ -7,6 +7,7 @@ use http::HeaderName;
 
 use crate::account::Account;
 use crate::kind::{Kind, Provider};
+use crate::lending::Readings;
 
 /// Azure OpenAI.
 pub(crate) static KIND: Kind = Kind {
@@ -27,7 +28,12 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 struct Azure;
 
 impl Provider for Azure {
-    fn authorize(&self, account: &Account, outbound: &mut Outbound, _: u64) -> Result<(), Fault> {
+    fn authorize(
+        &self,
+        account: &Account,
+        outbound: &mut Outbound,
+        _: Readings<'_>,
+    ) -> Result<(), Fault> {
         outbound.headers.insert(API_KEY, account.header("")?);
         Ok(())
     }

@@ -6,13 +6,19 @@ use http::header::AUTHORIZATION;
 
 use crate::account::Account;
 use crate::kind::Provider;
+use crate::lending::Readings;
 
 /// A vendor that takes a bearer key, or none if the account has none (local
 /// engines).
 pub(crate) struct Bearer;
 
 impl Provider for Bearer {
-    fn authorize(&self, account: &Account, outbound: &mut Outbound, _: u64) -> Result<(), Fault> {
+    fn authorize(
+        &self,
+        account: &Account,
+        outbound: &mut Outbound,
+        _: Readings<'_>,
+    ) -> Result<(), Fault> {
         if account.key.is_some() {
             outbound
                 .headers

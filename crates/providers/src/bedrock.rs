@@ -4,9 +4,10 @@ use contract::Fault;
 use contract::seams::Outbound;
 use http::header::AUTHORIZATION;
 
-use crate::account::{Account, no_credential};
-use crate::aws_profile;
+use crate::account::Account;
+use crate::aws_chain;
 use crate::kind::{Kind, Provider};
+use crate::lending::Readings;
 use crate::sigv4;
 
 /// AWS Bedrock.
@@ -25,7 +26,7 @@ pub(crate) static KIND: Kind = Kind {
         "eu.*",
         "arn:aws:bedrock:*",
     ],
-    signing: Some(&aws_profile::SIGNING),
+    signing: Some(&aws_chain::SIGNING),
     ..Kind::new(
         "bedrock",
         "AWS Bedrock: Converse and ConverseStream.",
@@ -38,15 +39,20 @@ const SERVICE: &str = "bedrock";
 struct Bedrock;
 
 impl Provider for Bedrock {
-    fn authorize(&self, account: &Account, outbound: &mut Outbound, now: u64) -> Result<(), Fault> {
+    fn authorize(
+        &self,
+        account: &Account,
+        outbound: &mut Outbound,
+        readings: Readings<'_>,
+    ) -> Result<(), Fault> {
         if account.key.is_some() {
             outbound
                 .headers
                 .insert(AUTHORIZATION, account.header("Bearer ")?);
             return Ok(());
         }
-        let keys = account.signing.as_ref().ok_or_else(no_credential)?;
+        let keys = account.signing_keys(readings)?;
         let region = account.region.as_deref().unwrap_or("us-east-1");
-        sigv4::sign(keys, region, SERVICE, outbound, now)
+        sigv4::sign(keys, region, SERVICE, outbound, readings.unix_us)
     }
 }

@@ -7,6 +7,7 @@ use http::HeaderName;
 use crate::account::Account;
 use crate::classify::{Refusal, classify, dead_key};
 use crate::kind::{Kind, Provider};
+use crate::lending::Readings;
 
 /// Google Gemini.
 pub(crate) static KIND: Kind = Kind {
@@ -29,7 +30,12 @@ const API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 struct Gemini;
 
 impl Provider for Gemini {
-    fn authorize(&self, account: &Account, outbound: &mut Outbound, _: u64) -> Result<(), Fault> {
+    fn authorize(
+        &self,
+        account: &Account,
+        outbound: &mut Outbound,
+        _: Readings<'_>,
+    ) -> Result<(), Fault> {
         outbound.headers.insert(API_KEY, account.header("")?);
         Ok(())
     }

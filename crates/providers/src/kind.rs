@@ -6,6 +6,7 @@ use dialects::Quirks;
 
 use crate::account::Account;
 use crate::classify::{self, Refusal};
+use crate::lending::Readings;
 use crate::signing::Signing;
 
 /// A kind of provider. Validation, zero-configuration discovery, the schema
@@ -74,16 +75,16 @@ impl std::fmt::Debug for Kind {
 
 /// The little that differs in code between vendors.
 pub trait Provider: Send + Sync {
-    /// Puts the credential on a prepared request. `unix_us` is now.
+    /// Puts the credential on a prepared request.
     ///
     /// # Errors
     /// `UpstreamBroken` if the account holds no credential that this vendor
-    /// takes.
+    /// takes, or borrowed ones that have ended.
     fn authorize(
         &self,
         account: &Account,
         outbound: &mut Outbound,
-        unix_us: u64,
+        readings: Readings<'_>,
     ) -> Result<(), Fault>;
 
     /// What a refusal (status 300 or above) means.

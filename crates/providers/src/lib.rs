@@ -8,7 +8,9 @@
 
 mod account;
 mod anthropic;
+mod aws_chain;
 mod aws_profile;
+mod aws_sources;
 mod azure;
 mod bearer;
 mod bedrock;
@@ -16,15 +18,19 @@ mod catalog;
 mod classify;
 mod gemini;
 mod kind;
+mod lending;
 mod openai;
+mod refresh;
 mod sandbox;
 mod signing;
 mod sigv4;
 
-pub use account::{Account, SigningKeys};
+pub use account::Account;
 pub use classify::{Refusal, classify, retry_after_ms};
 pub use kind::{Kind, LocalModel, Provider};
-pub use signing::{Profile, SharedFile, Signing};
+pub use lending::{Heard, Lender, Lent, Loan, Loans, Program, Readings, SigningKeys, Step};
+pub use refresh::{MARGIN_MS, RETRY_MS_FIRST, RETRY_MS_MAX, Upkeep, WAIT_MS_MIN};
+pub use signing::{Around, Found, FoundKeys, Signing, Whence, Wrong};
 
 use std::sync::LazyLock;
 

@@ -7,6 +7,7 @@ use crate::account::Account;
 use crate::bearer::Bearer;
 use crate::classify::{Refusal, classify, dead_key};
 use crate::kind::{Kind, Provider};
+use crate::lending::Readings;
 
 /// OpenAI.
 pub(crate) static KIND: Kind = Kind {
@@ -29,8 +30,13 @@ pub(crate) static KIND: Kind = Kind {
 struct OpenAi;
 
 impl Provider for OpenAi {
-    fn authorize(&self, account: &Account, outbound: &mut Outbound, now: u64) -> Result<(), Fault> {
-        Bearer.authorize(account, outbound, now)
+    fn authorize(
+        &self,
+        account: &Account,
+        outbound: &mut Outbound,
+        readings: Readings<'_>,
+    ) -> Result<(), Fault> {
+        Bearer.authorize(account, outbound, readings)
     }
 
     /// A 429 with `insufficient_quota` is an account without money, not a

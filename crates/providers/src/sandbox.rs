@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::account::Account;
 use crate::kind::{Kind, LocalModel, Provider};
+use crate::lending::Readings;
 
 /// The sandbox.
 pub(crate) static KIND: Kind = Kind {
@@ -42,7 +43,7 @@ const NAME: &str = "sandbox/echo";
 struct Sandbox;
 
 impl Provider for Sandbox {
-    fn authorize(&self, _: &Account, _: &mut Outbound, _: u64) -> Result<(), Fault> {
+    fn authorize(&self, _: &Account, _: &mut Outbound, _: Readings<'_>) -> Result<(), Fault> {
         Ok(())
     }
 

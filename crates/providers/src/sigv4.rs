@@ -11,7 +11,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use crate::account::{SigningKeys, no_credential};
+use crate::account::no_credential;
+use crate::lending::SigningKeys;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");

@@ -1,6 +1,6 @@
 //! Cases of the catalog, classification and signing.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use contract::fault::UpstreamError;
 use contract::seams::{Endpoint, HttpVersion, Outbound, Pieces};
@@ -153,6 +153,16 @@ fn outbound(path: &str) -> Outbound {
     }
 }
 
+static NO_LOANS: LazyLock<Loans> = LazyLock::new(Loans::default);
+
+/// What is read at a time, with nothing borrowed.
+fn at(unix_us: u64) -> Readings<'static> {
+    Readings {
+        unix_us,
+        loans: &NO_LOANS,
+    }
+}
+
 #[test]
 fn timestamps() {
     assert_eq!(sigv4::timestamp_for_tests(0), "19700101T000000Z");
@@ -178,6 +188,7 @@ fn signs_as_the_vendor_does() {
             session_token: None,
         }),
         region: Some("us-east-1".into()),
+        ..Account::default()
     };
     let mut request = outbound("/model/anthropic.claude-v2%3A1/converse");
     request.method = Method::POST;
@@ -188,7 +199,7 @@ fn signs_as_the_vendor_does() {
     kind("bedrock")
         .expect("it is in the list")
         .provider
-        .authorize(&account, &mut request, 1_440_938_160_000_000)
+        .authorize(&account, &mut request, at(1_440_938_160_000_000))
         .expect("the account has keys");
     let authorization = request.headers["authorization"].to_str().expect("ASCII");
     assert_eq!(
@@ -201,8 +212,7 @@ fn signs_as_the_vendor_does() {
 fn keys_go_where_each_vendor_wants_them() {
     let account = Account {
         key: Some(Secret::new("k".into())),
-        signing: None,
-        region: None,
+        ..Account::default()
     };
     let cases = [
         ("openai", None, "authorization", "Bearer k"),
@@ -222,9 +232,80 @@ fn keys_go_where_each_vendor_wants_them() {
         }
         let provider = kind(name).expect("it is in the list").provider;
         provider
-            .authorize(&account, &mut request, 0)
+            .authorize(&account, &mut request, at(0))
             .expect("the account has a key");
         assert_eq!(request.headers[header], expected, "{name}");
         assert!(request.headers[header].is_sensitive(), "{name}");
     }
+}
+
+#[test]
+fn borrowed_keys_sign_until_they_end() {
+    let around = Around {
+        env: &|_| None,
+        file: &|_| None,
+        region: None,
+        proxy: None,
+        ca_pem: None,
+    };
+    let bedrock = kind("bedrock").expect("it is in the list");
+    let signing = bedrock.signing.expect("it signs");
+    let found = (signing.find)(&Whence::Instance, &around).expect("a source");
+    let FoundKeys::Lent(lender) = found.keys else {
+        panic!("they are temporary");
+    };
+    let account = Account {
+        lender: Some(lender.clone()),
+        region: Some("us-east-1".into()),
+        ..Account::default()
+    };
+    let sign = |loans: &Loans, unix_us: u64| {
+        let mut request = outbound("/model/m/converse");
+        let readings = Readings { unix_us, loans };
+        let signed = bedrock.provider.authorize(&account, &mut request, readings);
+        signed.map(|()| request)
+    };
+    let private = |loans: &Loans, unix_us: u64| {
+        let fault = sign(loans, unix_us).expect_err("no keys");
+        assert_eq!(
+            (fault.kind, fault.status()),
+            (FaultKind::UpstreamBroken, 502)
+        );
+        assert_eq!(fault.origin, Origin::Provider);
+        assert_eq!(fault.retry, Retry::Other, "another provider may do");
+        assert!(!fault.public.contains("metadata"), "{}", fault.public);
+        fault.private
+    };
+    let name = "temporary credentials by instance metadata at 169.254.169.254";
+    let none = Loans::default();
+    assert_eq!(
+        private(&none, 0),
+        format!("{name}: they were not fetched yet")
+    );
+    let mut loan = Loan {
+        trouble: Some("no answer".into()),
+        ..Loan::default()
+    };
+    let failed = none.with(lender.id().clone(), loan.clone());
+    assert_eq!(
+        private(&failed, 0),
+        format!("{name}: there are none: no answer")
+    );
+    loan.lent = Some(Arc::new(Lent {
+        keys: SigningKeys {
+            access_key_id: "ASIA".into(),
+            secret_access_key: Secret::new("s".into()),
+            session_token: Some(Secret::new("session".into())),
+        },
+        expires_us: Some(1_000),
+    }));
+    let lent = failed.with(lender.id().clone(), loan);
+    let request = sign(&lent, 999).expect("they are valid although the last try failed");
+    assert_eq!(request.headers["x-amz-security-token"], "session");
+    assert!(request.headers["x-amz-security-token"].is_sensitive());
+    assert_eq!(
+        private(&lent, 1_000),
+        format!("{name}: they have expired: no answer")
+    );
+    assert!(lent.only(&|_| false).get(lender.id()).is_none());
 }

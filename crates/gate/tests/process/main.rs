@@ -19,6 +19,7 @@ mod gateway;
 mod handover;
 mod labels;
 mod leaving;
+mod lending;
 mod limits;
 mod listeners;
 mod operator;

@@ -11,13 +11,21 @@ use crate::HANG;
 
 /// A request as the upstream got it.
 pub(crate) struct Asked {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: String,
+    headers: Vec<(String, String)>,
 }
 
 impl Asked {
     pub(crate) fn is_stream(&self) -> bool {
         self.body.contains("\"stream\":true") || self.path.contains("tream")
+    }
+
+    /// A header's value; empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map_or("", |(_, value)| value)
     }
 }
 
@@ -85,7 +93,9 @@ fn serve(socket: TcpStream, answer: &dyn Fn(&Asked, &mut TcpStream) -> bool) {
 fn read(reader: &mut impl BufRead) -> Option<Asked> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
+    let mut words = line.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
+    let mut headers = Vec::new();
     let mut length = 0;
     loop {
         line.clear();
@@ -97,11 +107,17 @@ fn read(reader: &mut impl BufRead) -> Option<Asked> {
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().ok()?;
         }
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     let body = String::from_utf8(body).ok()?;
-    Some(Asked { path, body })
+    Some(Asked {
+        method,
+        path,
+        body,
+        headers,
+    })
 }
 
 /// A whole chat completion.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dialects::Dialect;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use providers::{Account, Kind, Signing};
+use providers::{Account, Around, FoundKeys, Kind, Signing};
 
 use super::Findings;
 use super::endpoint::{Reach, base, proxy};
@@ -66,10 +66,10 @@ impl One<'_> {
         if kind.provider.local().is_some() {
             self.refuse_remote_fields(kind);
         }
-        let account = self.account(kind);
+        let reach = self.reach();
+        let account = self.account(kind, &reach);
         let dialects = self.dialects(kind);
         let headers = self.headers();
-        let reach = self.reach();
         let times = self.times();
         let base = match kind.provider.local() {
             Some(_) => None,
@@ -168,7 +168,7 @@ impl One<'_> {
             .ok()
     }
 
-    fn account(&mut self, kind: &Kind) -> Account {
+    fn account(&mut self, kind: &Kind, reach: &Reach) -> Account {
         let mut account = Account {
             key: self.entry.api_key.as_ref().map(|key| key.secret().clone()),
             region: self.entry.region.clone(),
@@ -179,7 +179,7 @@ impl One<'_> {
         }
         let signing = self.entry.signing.as_ref();
         match (signing, kind.signing) {
-            (Some(entry), Some(signing)) => self.sign(&mut account, entry, signing),
+            (Some(entry), Some(signing)) => self.sign(&mut account, entry, signing, reach),
             (Some(_), None) => self.findings.error(
                 self.field(SIGNING_FIELD),
                 format!("the kind `{}` does not sign its requests", kind.name),
@@ -220,7 +220,13 @@ impl One<'_> {
         );
     }
 
-    fn sign(&mut self, account: &mut Account, entry: &SigningEntry, signing: &Signing) {
+    fn sign(
+        &mut self,
+        account: &mut Account,
+        entry: &SigningEntry,
+        signing: &Signing,
+        reach: &Reach,
+    ) {
         let path = self.field(SIGNING_FIELD);
         if entry.access_key_id.is_some() != entry.secret_access_key.is_some() {
             self.findings.error(
@@ -230,28 +236,65 @@ impl One<'_> {
             );
             return;
         }
-        match (entry.keys(), &entry.profile) {
-            (Some(keys), None) => account.signing = Some(keys),
-            (None, Some(profile)) => match profile_of(profile, signing, self.sources) {
-                Ok(found) => {
-                    account.region = account.region.take().or(found.region);
-                    account.signing = Some(found.keys);
+        let (field, several) = match (entry.keys(), &entry.profile, entry.credentials) {
+            (Some(_), Some(_), _) => ("profile", "both keys and a profile are there"),
+            (Some(_), None, Some(_)) => ("credentials", "both keys and `credentials` are there"),
+            (None, Some(_), Some(_)) => {
+                ("credentials", "both a profile and `credentials` are there")
+            }
+            (Some(keys), None, None) => {
+                account.signing = Some(keys);
+                return;
+            }
+            (None, Some(_), None) => return self.find_keys(account, entry, signing, reach),
+            (None, None, Some(_)) => return self.find_keys(account, entry, signing, reach),
+            (None, None, None) => {
+                return self.findings.error(
+                    path,
+                    "no credential is here",
+                    "write a `profile`, or `credentials: chain`",
+                );
+            }
+        };
+        let path = format!("{path}.{field}");
+        self.findings.error(path, several, "keep one of the two");
+    }
+
+    /// Keys that are not written out, or where to borrow them.
+    fn find_keys(
+        &mut self,
+        account: &mut Account,
+        entry: &SigningEntry,
+        signing: &Signing,
+        reach: &Reach,
+    ) {
+        let Some(whence) = entry.whence() else {
+            return;
+        };
+        let sources = self.sources;
+        let around = Around {
+            env: &|name| sources.env(name),
+            file: &|path| sources.file(path).ok(),
+            region: account.region.as_deref(),
+            proxy: reach.proxy.clone(),
+            ca_pem: reach.ca_pem.clone(),
+        };
+        match (signing.find)(&whence, &around) {
+            Ok(found) => {
+                account.region = account.region.take().or(found.region);
+                match found.keys {
+                    FoundKeys::Fixed(keys) => account.signing = Some(keys),
+                    FoundKeys::Lent(lender) => account.lender = Some(lender),
                 }
-                Err(why) => self.findings.error(
-                    format!("{path}.profile"),
-                    why,
-                    "name a profile with `access_key_id` and `secret_access_key`, or write the \
-                     keys here as `${env:NAME}`",
-                ),
-            },
-            (Some(_), Some(_)) => self.findings.error(
-                format!("{path}.profile"),
-                "both keys and a profile are there",
-                "keep one of the two",
-            ),
-            (None, None) => self
-                .findings
-                .error(path, "no credential is here", "write a `profile`"),
+            }
+            Err((what, instead)) => {
+                let field = match entry.profile {
+                    Some(_) => "profile",
+                    None => "credentials",
+                };
+                let path = format!("{}.{field}", self.field(SIGNING_FIELD));
+                self.findings.error(path, what, instead);
+            }
         }
     }
 
@@ -395,27 +438,4 @@ impl One<'_> {
             total_ms: timeouts.total.0,
         }
     }
-}
-
-/// A profile from the vendor's shared files. A file that is not there is an
-/// empty one.
-fn profile_of(
-    name: &str,
-    signing: &Signing,
-    sources: &dyn Sources,
-) -> Result<providers::Profile, String> {
-    let text = |file: &providers::SharedFile| {
-        let home = || {
-            sources
-                .env("HOME")
-                .map(|home| format!("{home}/{}", file.below_home))
-        };
-        sources
-            .env(file.env)
-            .or_else(home)
-            .and_then(|path| sources.file(&path).ok())
-            .unwrap_or_default()
-    };
-    let (credentials, config) = (text(&signing.credentials_file), text(&signing.config_file));
-    (signing.read_profile)(name, &credentials, &config)
 }

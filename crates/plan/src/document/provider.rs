@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use contract::seams::HttpVersion;
-use providers::SigningKeys;
+use providers::{SigningKeys, Whence};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -135,7 +135,8 @@ impl ProviderEntry {
     }
 }
 
-/// Credentials for signed requests: a pair of keys, or a profile.
+/// Credentials for signed requests: a pair of keys, a profile, or where else
+/// to find them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SigningEntry {
@@ -148,12 +149,51 @@ pub struct SigningEntry {
     /// Session token of temporary keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_token: Option<SecretText>,
-    /// Profile of the vendor's shared credentials file, instead of keys.
+    /// Profile of the vendor's shared files, instead of keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// Where to find credentials, instead of keys or a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "credentials_schema")]
+    pub credentials: Option<CredentialsFrom>,
+}
+
+/// Where credentials are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialsFrom {
+    /// The first that the vendor's own tools would find.
+    Chain,
+    /// A role by the token of a web identity.
+    WebIdentity,
+    /// The role of the container.
+    Container,
+    /// The role of the instance.
+    Instance,
+}
+
+impl CredentialsFrom {
+    const WORDS: [&str; 4] = ["chain", "web_identity", "container", "instance"];
+}
+
+/// The words of [`CredentialsFrom`].
+fn credentials_schema(_: &mut SchemaGenerator) -> Schema {
+    let words = CredentialsFrom::WORDS;
+    json_schema!({ "type": ["string", "null"], "title": "Source", "enum": words })
 }
 
 impl SigningEntry {
+    /// Where they are found, if they are not written out.
+    pub(crate) fn whence(&self) -> Option<Whence<'_>> {
+        let named = self.credentials.map(|from| match from {
+            CredentialsFrom::Chain => Whence::Chain,
+            CredentialsFrom::WebIdentity => Whence::WebIdentity,
+            CredentialsFrom::Container => Whence::Container,
+            CredentialsFrom::Instance => Whence::Instance,
+        });
+        named.or(self.profile.as_deref().map(Whence::Profile))
+    }
+
     /// The keys, if both are there.
     pub(crate) fn keys(&self) -> Option<SigningKeys> {
         Some(SigningKeys {

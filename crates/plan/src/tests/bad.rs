@@ -8,7 +8,7 @@ type Said = (usize, usize, &'static str, &'static str);
 
 const SECRET: &str = "sk-live-0123456789-never-shown";
 
-fn check(text: &str, expected: &[Said]) {
+pub(super) fn check(text: &str, expected: &[Said]) {
     let fake = Fake::new(
         &[("SET", "x"), ("EMPTY", "")],
         &[("ca.pem", "no certificate")],

@@ -7,7 +7,7 @@ type Env = &'static [(&'static str, &'static str)];
 
 fn found(env: Env, ports: &[u16]) -> Discovery {
     let fake = Fake::new(env, &[]);
-    discover(&|name| fake.env(name), ports)
+    discover(&fake, ports)
 }
 
 fn names(discovery: &Discovery) -> Vec<&str> {
@@ -65,8 +65,53 @@ fn providers_of_the_environment() {
         (
             &[("AWS_PROFILE", "p"), ("AWS_REGION", "r")],
             &[],
+            &["sandbox"],
+        ),
+        (
+            &[
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token"),
+                ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x"),
+                ("AWS_REGION", "r"),
+            ],
+            &[],
             &["bedrock"],
         ),
+        (
+            &[
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token"),
+                ("AWS_REGION", "r"),
+            ],
+            &[],
+            &["sandbox"],
+        ),
+        (
+            &[
+                ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/x"),
+                ("AWS_REGION", "r"),
+            ],
+            &[],
+            &["bedrock"],
+        ),
+        (
+            &[
+                (
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                    "http://evil.example/x",
+                ),
+                ("AWS_REGION", "r"),
+            ],
+            &[],
+            &["sandbox"],
+        ),
+        (
+            &[
+                ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1338"),
+                ("AWS_REGION", "r"),
+            ],
+            &[],
+            &["bedrock"],
+        ),
+        (&[("AWS_REGION", "r")], &[], &["sandbox"]),
         (&[], &[11434], &["ollama"]),
         (&[], &[8000, 11434], &["ollama", "vllm"]),
         (&[("OPENAI_API_KEY", "k")], &[11434], &["openai"]),
@@ -90,11 +135,30 @@ fn providers_of_the_environment() {
             ring_key: [1; 32],
             digest_key: [2; 32],
         };
-        // A profile needs files that this case does not have.
-        if !env.iter().any(|(name, _)| *name == "AWS_PROFILE") {
-            compile(&draft, &given).unwrap_or_else(|bad| panic!("{}", render(&bad, "env", false)));
-        }
+        compile(&draft, &given).unwrap_or_else(|bad| panic!("{}", render(&bad, "env", false)));
     }
+}
+
+#[test]
+fn a_profile_of_the_environment_brings_its_region() {
+    let files = [(
+        "h/.aws/config",
+        "[profile role]\nregion = eu-west-1\nrole_arn = arn:aws:iam::1:role/x\n\
+         source_profile = base\n[profile base]\naws_access_key_id = a\n\
+         aws_secret_access_key = s\n[default]\ncredential_process = /opt/keys\n",
+    )];
+    let fake = Fake::new(&[("HOME", "h"), ("AWS_PROFILE", "role")], &files);
+    let discovery = discover(&fake, &[]);
+    assert_eq!(names(&discovery), ["bedrock"], "{:?}", discovery.notes);
+    let providers = discovery.document.providers.named();
+    let (_, entry) = providers.iter().next().expect("one");
+    assert_eq!(entry.region.as_deref(), Some("eu-west-1"));
+    // A default profile counts only where a variable points to it.
+    let fake = Fake::new(&[("HOME", "h"), ("AWS_REGION", "r")], &files);
+    assert_eq!(names(&discover(&fake, &[])), ["sandbox"]);
+    let pointed = [("AWS_CONFIG_FILE", "h/.aws/config"), ("AWS_REGION", "r")];
+    let fake = Fake::new(&pointed, &files);
+    assert_eq!(names(&discover(&fake, &[])), ["bedrock"]);
 }
 
 #[test]
@@ -109,6 +173,10 @@ fn what_is_half_there_is_said() {
     .notes;
     let expected =
         "AWS_ACCESS_KEY_ID is set but AWS_REGION is not, so the provider `bedrock` is left out.";
+    assert_eq!(notes, [expected]);
+    let notes = found(&[("AWS_PROFILE", "p"), ("AWS_REGION", "r")], &[]).notes;
+    let expected = "AWS_PROFILE is set, but there is no profile `p` in the shared files; so the \
+                    provider `bedrock` is left out.";
     assert_eq!(notes, [expected]);
 }
 
