@@ -21,44 +21,6 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct Applier {
     house: House,
     shape: Shape,
-    owner: Owner,
-}
-
-impl Maker {
-    /// A maker for this house, which runs with this shape.
-    pub(crate) fn new(house: House, shape: Shape, owner: Owner) -> Self {
-        Self {
-            house,
-            shape,
-            owner,
-        }
-    }
-
-    /// What was loaded, ready to be put in force.
-    pub(crate) fn candidate(&self, loaded: Loaded) -> Candidate {
-        let mut restart_needed = self.shape.differs(&Shape::of(&loaded.compiled));
-        if loaded.document.plans.owner != self.owner {
-            restart_needed.push("plans.owner");
-        }
-        let (house, plan) = (self.house.clone(), loaded.compiled.plan);
-        Candidate {
-            digest: plan.digest.to_string(),
-            kept: loaded.kept,
-            restart_needed,
-            put_in_force: Box::new(move || {
-                house.evidence.meter().plan_in_force(&plan.digest);
-                house.lending.follow(&plan);
-                house.plan.store(Arc::new(plan));
-            }),
-        }
-    }
-}
-
-/// Applies reloads, and lets those who asked for one wait for it.
-pub(crate) struct Applier {
-    maker: Arc<Maker>,
-    plans: Arc<Plans>,
-    /// Where the configuration is from.
     name: String,
     last: Mutex<Last>,
     told: Condvar,
@@ -134,6 +96,7 @@ impl Applier {
         let digest = plan.digest.to_string();
         self.house.evidence.meter().plan_in_force(&digest);
         self.house.gauges.plan_loaded(RealClock::new().unix_us());
+        self.house.lending.follow(&plan);
         self.house.plan.store(Arc::new(plan));
         digest
     }

@@ -7,8 +7,8 @@
 use providers::{Around, Kind, Signing};
 
 use crate::document::{
-    CandidateEntry, CredentialsFrom, Document, KeyEntry, KeySource, ModelEntry, Named,
-    ProviderEntry, Providers, SecretText, SigningEntry,
+    CandidateEntry, CredentialsFrom, Document, KeyEntry, ModelEntry, Named, ProviderEntry,
+    Providers, SecretText, SigningEntry,
 };
 use crate::interpolate::Sources;
 

@@ -149,26 +149,6 @@ impl Loader {
     /// # Errors
     /// Everything that is wrong.
     pub(crate) fn load(&self) -> Result<Loaded, Failure> {
-        self.finish(self.complete()?)
-    }
-
-    /// Loads a document that came by the admin API. Where the gateway keeps its
-    /// things, and who owns the plan, is what the first document says.
-    ///
-    /// # Errors
-    /// Everything that is wrong.
-    pub(crate) fn load_text(&self, text: &str, first: &First) -> Result<Loaded, Failure> {
-        let machine = Machine::new(&self.folder());
-        let mut draft = match read(text, &Fenced(&machine)) {
-            Ok(draft) => draft,
-            Err(diagnostics) => return Err(failure(diagnostics, Vec::new())),
-        };
-        draft.document.data_dir.clone_from(&first.data_dir);
-        draft.document.plans.owner = first.owner;
-        self.finish(self.fill_in(draft, machine))
-    }
-
-    fn finish(&self, completed: Completed) -> Result<Loaded, Failure> {
         let Completed {
             mut draft,
             discovery,
@@ -211,8 +191,12 @@ impl Loader {
 
     /// Reads the document and fills in what is left to the environment.
     pub(super) fn complete(&self) -> Result<Completed, Failure> {
-        let machine = Machine::new(&self.folder());
-        let draft = match &self.origin {
+        let folder = match &self.origin {
+            Origin::File(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
+            Origin::Environment => PathBuf::new(),
+        };
+        let machine = Machine::new(&folder);
+        let mut draft = match &self.origin {
             Origin::Environment => Draft::from(Document {
                 providers: Providers::Auto,
                 ..Document::default()
@@ -225,18 +209,6 @@ impl Loader {
                 }
             }
         };
-        Ok(self.fill_in(draft, machine))
-    }
-
-    /// The folder at which relative paths start.
-    fn folder(&self) -> PathBuf {
-        match &self.origin {
-            Origin::File(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
-            Origin::Environment => PathBuf::new(),
-        }
-    }
-
-    fn fill_in(&self, mut draft: Draft, machine: Machine) -> Completed {
         let discovery =
             matches!(draft.document.providers, Providers::Auto).then(|| look_around(&machine));
         if let Some(discovery) = &discovery {
