@@ -6,12 +6,15 @@
 //! lists of allowed things intersect, and no layer can take back what another
 //! one denies.
 
+mod empty;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use contract::{Fault, FaultKind, Origin};
 
+pub use self::empty::empty_because;
 use crate::facts::{Facts, Given, Place};
 use crate::mode::Mode;
 use crate::rule::{Breach, Finding, Kind, Rule, Streams};
@@ -150,6 +153,11 @@ impl Verdict {
 }
 
 impl Chain {
+    /// A chain of layers, widest first.
+    pub fn of(layers: Vec<Arc<Layer>>) -> Self {
+        Self { layers }
+    }
+
     /// Whether there is no rule at all.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()

@@ -80,3 +80,45 @@ fn layers_intersect_and_a_weak_mode_takes_nothing_back() {
             .is_empty()
     );
 }
+
+/// What is said of a chain of layers of `models`, and of these models.
+fn emptied(layers: Vec<Arc<Layer>>, models: &[&str]) -> Option<String> {
+    empty_because(&Chain::of(layers), models)
+}
+
+#[test]
+fn a_policy_that_empties_itself_is_explained() {
+    let models = ["gpt-5", "claude-5", "o4"];
+    let gpt = || layer("organisation", Mode::Enforce, json!({"allow": ["gpt-*"]}));
+    let claude = |mode| layer("tenant acme", mode, json!({"allow": ["claude-*"]}));
+    let said = emptied(vec![gpt(), claude(Mode::Enforce)], &models).expect("nothing is left");
+    assert_eq!(
+        said,
+        "rule `rule of organisation` of organisation (models gpt-*) and rule `rule of tenant \
+         acme` of tenant acme (models claude-*) have no model in common, so together they \
+         exclude all 3 models"
+    );
+    assert_eq!(emptied(vec![gpt(), claude(Mode::Warn)], &models), None);
+    assert_eq!(emptied(vec![gpt()], &models), None);
+    assert_eq!(emptied(vec![gpt(), claude(Mode::Enforce)], &[]), None);
+    assert_eq!(emptied(Vec::new(), &models), None);
+}
+
+#[test]
+fn one_rule_or_three_can_empty_a_policy() {
+    let models = ["a", "b", "c"];
+    let deny = |place: &str, deny: &str| layer(place, Mode::Enforce, json!({"deny": [deny]}));
+    let said = emptied(vec![deny("key k", "*")], &models).expect("nothing is left");
+    assert!(
+        said.starts_with("rule `rule of key k` of key k") && said.contains("all 3 models"),
+        "{said}"
+    );
+    let three = vec![deny("x", "a"), deny("y", "b"), deny("z", "c")];
+    let said = emptied(three, &models).expect("nothing is left");
+    assert!(
+        said.contains("`rule of x`") && said.contains("`rule of z`") && said.contains("no two"),
+        "{said}"
+    );
+    let one = emptied(vec![deny("x", "a")], &["a"]).expect("nothing is left");
+    assert!(one.contains("the one model `a`"), "{one}");
+}
