@@ -37,6 +37,7 @@ use crate::dialect::{
 };
 use crate::framing::Framing;
 use crate::json::Json;
+use crate::splice::{self, Edit};
 
 /// Its name.
 pub(crate) const ID: DialectId = DialectId("anthropic");
@@ -130,6 +131,20 @@ impl Dialect for Anthropic {
             "user" => "metadata.user_id",
             _ => return None,
         })
+    }
+
+    fn cap_output(&self, body: Json<'_>, tokens: u64) -> Vec<Edit> {
+        let mut edits = splice::cap(body, &["max_tokens"], tokens);
+        // The vendor wants the cap to be larger than the budget for thinking.
+        let budget = body
+            .field("thinking")
+            .and_then(|thinking| thinking.field("budget_tokens"));
+        if let Some(budget) = budget.filter(|budget| budget.u64().is_some_and(|own| own >= tokens))
+        {
+            let most = tokens.saturating_sub(1);
+            edits.push(splice::replace(budget, most.to_string()));
+        }
+        edits
     }
 
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {

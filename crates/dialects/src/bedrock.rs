@@ -38,6 +38,7 @@ use crate::dialect::{
 };
 use crate::framing::Framing;
 use crate::json::{self, Json};
+use crate::splice::{self, Edit};
 
 /// Its name.
 pub(crate) const ID: DialectId = DialectId("bedrock");
@@ -148,6 +149,16 @@ impl Dialect for Bedrock {
             "cache_control" => "cachePoint",
             _ => return None,
         })
+    }
+
+    fn cap_output(&self, body: Json<'_>, tokens: u64) -> Vec<Edit> {
+        match body.get("inferenceConfig") {
+            Some(config) if !config.is_null() => splice::cap(config, &["maxTokens"], tokens),
+            Some(_) | None => {
+                let config = format!("{{\"maxTokens\":{tokens}}}");
+                vec![splice::put(body, "inferenceConfig", config)]
+            }
+        }
     }
 
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {

@@ -16,7 +16,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::framing::{Frame, Framing};
 use crate::json::Json;
-use crate::splice::Edit;
+use crate::splice::{self, Edit};
+
+/// The body object in which a caller sends metadata to the gateway, whatever
+/// the dialect. It is read by the flow and never travels on.
+pub const GATEWAY_FIELD: &str = "tollgate";
 
 /// A wire format.
 pub trait Dialect: Send + Sync + 'static {
@@ -101,10 +105,22 @@ pub trait Dialect: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The edits that fit a same-dialect body to the quirks of its server.
-    fn fit(&self, body: Json<'_>, quirks: Quirks) -> Vec<Edit> {
-        let (_, _) = (body, quirks);
-        Vec::new()
+    /// The edits that hold the output of a same-dialect body to this many
+    /// tokens: a larger cap is lowered, a missing one is put in.
+    fn cap_output(&self, body: Json<'_>, tokens: u64) -> Vec<Edit>;
+
+    /// The edits that fit a same-dialect body to its server: the gateway's
+    /// own object goes, the output is capped ([`Dialect::cap_output`]), and
+    /// the server's quirks are met.
+    fn fit(&self, body: Json<'_>, fit: Fit) -> Vec<Edit> {
+        let mut edits = match fit.output_tokens_max {
+            Some(tokens) => self.cap_output(body, tokens),
+            None => Vec::new(),
+        };
+        if fit.strip {
+            edits.extend(splice::remove(body, GATEWAY_FIELD));
+        }
+        edits
     }
 
     /// Writes a request for an upstream.
@@ -199,6 +215,9 @@ pub struct Survey<'a> {
     /// Where a `"model":"..",` member has to be inserted, for bodies that
     /// carry the model upstream although only the path named it here.
     pub model_at: Option<usize>,
+    /// The body's object for the gateway ([`GATEWAY_FIELD`]); not checked to
+    /// be one.
+    pub gateway: Option<Json<'a>>,
     /// The caller wants a stream.
     pub stream: bool,
     /// The caller asked for usage in the stream, or gets it anyway.
@@ -280,6 +299,17 @@ pub struct Target<'a> {
     pub unsupported: Unsupported,
     /// Where the server departs from the dialect.
     pub quirks: Quirks,
+}
+
+/// What a same-dialect body is fitted to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// Where the server departs from the dialect.
+    pub quirks: Quirks,
+    /// Most output tokens, where something caps them.
+    pub output_tokens_max: Option<u64>,
+    /// The body has an object for the gateway.
+    pub strip: bool,
 }
 
 /// Where servers of one dialect depart from it.

@@ -156,6 +156,10 @@ impl Dialect for Gemini {
         })
     }
 
+    fn cap_output(&self, body: Json<'_>, tokens: u64) -> Vec<Edit> {
+        survey::cap_output(body, tokens)
+    }
+
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {
         write_request::write(request, target)
     }

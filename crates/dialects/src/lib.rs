@@ -31,8 +31,9 @@ mod tool_id;
 pub use loss::is_cosmetic;
 
 pub use dialect::{
-    Asked, Call, Destination, Dialect, FaultBody, Head, Keep, ModelEntry, Quirks, Route,
-    StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Unsupported, Written,
+    Asked, Call, Destination, Dialect, FaultBody, Fit, GATEWAY_FIELD, Head, Keep, ModelEntry,
+    Quirks, Route, StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Unsupported,
+    Written,
 };
 
 /// Every dialect, in the order in which they are asked whether a path is

@@ -31,9 +31,7 @@ pub(crate) const COMMON_EXTRAS: &[&str] = &[
     "moderation",
 ];
 
-/// The body object in which a caller sends metadata to the gateway. It is
-/// read by the flow and never travels on.
-pub(crate) const GATEWAY_FIELD: &str = "tollgate";
+pub(crate) use crate::dialect::GATEWAY_FIELD;
 
 /// Puts the vendor's request-id header on an answer.
 pub(crate) fn dress(request_id: &HeaderValue, headers: &mut HeaderMap) {

@@ -31,13 +31,13 @@ use contract::{Answer, DialectId, Fault, Operation, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dialect::{
-    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Quirks, Route, StreamReader,
+    Asked, Call, Destination, Dialect, FaultBody, Fit, Head, ModelEntry, Route, StreamReader,
     StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
 };
 use crate::framing::Framing;
 use crate::json::Json;
 use crate::openai::{self, fault, models};
-use crate::splice::Edit;
+use crate::splice::{self, Edit};
 
 /// Its name.
 pub(crate) const ID: DialectId = DialectId("openai_chat");
@@ -126,8 +126,12 @@ impl Dialect for OpenAiChat {
         })
     }
 
-    fn fit(&self, body: Json<'_>, quirks: Quirks) -> Vec<Edit> {
-        quirks::fit(body, quirks)
+    fn cap_output(&self, body: Json<'_>, tokens: u64) -> Vec<Edit> {
+        splice::cap(body, &quirks::OUTPUT_CAPS, tokens)
+    }
+
+    fn fit(&self, body: Json<'_>, fit: Fit) -> Vec<Edit> {
+        quirks::fit(body, fit)
     }
 
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {

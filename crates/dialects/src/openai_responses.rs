@@ -36,6 +36,7 @@ use crate::dialect::{
 use crate::framing::Framing;
 use crate::json::{self, Json};
 use crate::openai::{self, fault, models};
+use crate::splice::{self, Edit};
 
 /// Its name.
 pub(crate) const ID: DialectId = DialectId("openai_responses");
@@ -133,6 +134,10 @@ impl Dialect for OpenAiResponses {
             "verbosity" => "text.verbosity",
             _ => return None,
         })
+    }
+
+    fn cap_output(&self, body: Json<'_>, tokens: u64) -> Vec<Edit> {
+        splice::cap(body, &["max_output_tokens"], tokens)
     }
 
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {

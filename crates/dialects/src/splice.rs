@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use contract::seams::Pieces;
 
-use crate::json::{Json, Member};
+use crate::json::Json;
 
 /// One edit: this span becomes these bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,23 +66,83 @@ pub fn insert_last(object: Json<'_>, member: &str) -> Edit {
     }
 }
 
+/// Sets a member of an object: its value is replaced, or it comes last.
+pub fn put(object: Json<'_>, key: &str, value: String) -> Edit {
+    match object.get(key) {
+        Some(old) => replace(old, value),
+        None => insert_last(object, &format!("\"{key}\":{value}")),
+    }
+}
+
 /// Removes a member and one comma beside it.
 pub fn remove(object: Json<'_>, key: &str) -> Option<Edit> {
-    let members: Vec<Member<'_>> = object.members().collect();
-    let index = members.iter().position(|member| member.is(key))?;
-    let own = members[index].key.span().start..members[index].value.span().end;
-    let span = match (
-        index.checked_sub(1).map(|before| members[before]),
-        members.get(index + 1),
-    ) {
-        (_, Some(after)) => own.start..after.key.span().start,
-        (Some(before), None) => before.value.span().end..own.end,
-        (None, None) => own,
-    };
-    Some(Edit {
+    remove_all(object, &[key]).pop()
+}
+
+/// Removes members, each with one comma. Members that stand side by side go
+/// in one edit, so that no two of them touch the same comma.
+pub fn remove_all(object: Json<'_>, keys: &[&str]) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    // The end of the last member that stays, and the first that goes.
+    let mut stays: Option<usize> = None;
+    let mut goes: Option<Range<usize>> = None;
+    for member in object.members() {
+        let own = member.key.span().start..member.value.span().end;
+        if keys.iter().any(|key| member.is(key)) {
+            let start = goes.map_or(own.start, |run| run.start);
+            goes = Some(start..own.end);
+        } else {
+            if let Some(run) = goes.take() {
+                edits.push(run.start..own.start);
+            }
+            stays = Some(own.end);
+        }
+    }
+    edits.extend(goes.map(|run| stays.unwrap_or(run.start)..run.end));
+    let edit = |span| Edit {
         span,
         with: Bytes::new(),
-    })
+    };
+    edits.into_iter().map(edit).collect()
+}
+
+/// Holds the member of an object to a number: a larger value is replaced, a
+/// missing one (or `null`) is put in. `names` are its names, the one to write
+/// first.
+pub fn cap(object: Json<'_>, names: &[&str], most: u64) -> Vec<Edit> {
+    let mut null = None;
+    let mut told = false;
+    let mut edits = Vec::new();
+    for member in object.members() {
+        if !names.iter().any(|name| member.is(name)) {
+            continue;
+        }
+        if member.value.is_null() {
+            null = Some(member.value);
+            continue;
+        }
+        told = true;
+        if !at_most(member.value, most) {
+            edits.push(replace(member.value, most.to_string()));
+        }
+    }
+    if !told {
+        edits.push(match (null, names.first()) {
+            (Some(null), _) => replace(null, most.to_string()),
+            (None, name) => {
+                let name = name.copied().unwrap_or_default();
+                insert_last(object, &format!("\"{name}\":{most}"))
+            }
+        });
+    }
+    edits
+}
+
+/// Whether a number, which may stand in quotes, is at most this.
+fn at_most(value: Json<'_>, most: u64) -> bool {
+    let quoted = || value.str().and_then(|text| text.parse().ok());
+    let number = value.f64().or_else(quoted);
+    number.is_some_and(|number: f64| number <= most as f64)
 }
 
 #[cfg(test)]
@@ -116,6 +176,32 @@ mod tests {
             r#"{"a":0, "y":2}"#
         );
         assert_eq!(edited(r#"{"y":2}"#, drop_x), r#"{"y":2}"#);
+        let both = |root: Json<'_>| remove_all(root, &["x", "z"]);
+        for (body, left) in [
+            (r#"{"x":1, "z":2}"#, "{}"),
+            (r#"{"a":0, "x":1 , "z":2 }"#, r#"{"a":0 }"#),
+            (r#"{"x":1,"z":2, "a":0}"#, r#"{"a":0}"#),
+            (r#"{"x":1,"a":0,"z":2}"#, r#"{"a":0}"#),
+            (r#"{"a":0,"z":2,"x":1,"b":0}"#, r#"{"a":0,"b":0}"#),
+            (r#"{"a":0,"z":2,"b":0,"x":{"x":1}}"#, r#"{"a":0,"b":0}"#),
+        ] {
+            assert_eq!(edited(body, both), left);
+        }
+        let cap = |root: Json<'_>| cap(root, &["n", "old"], 10);
+        for (body, capped) in [
+            (r#"{"n":11}"#, r#"{"n":10}"#),
+            (r#"{"n":10}"#, r#"{"n":10}"#),
+            (r#"{"n":"11","a":0}"#, r#"{"n":10,"a":0}"#),
+            (r#"{"n":"9"}"#, r#"{"n":"9"}"#),
+            (r#"{"n":1e9}"#, r#"{"n":10}"#),
+            (r#"{"n":null}"#, r#"{"n":10}"#),
+            (r#"{"old":12,"n":null}"#, r#"{"old":10,"n":null}"#),
+            (r#"{"old":12,"n":5}"#, r#"{"old":10,"n":5}"#),
+            (r#"{"a":0}"#, r#"{"a":0,"n":10}"#),
+            ("{}", r#"{"n":10}"#),
+        ] {
+            assert_eq!(edited(body, cap), capped);
+        }
         let last = |root: Json<'_>| vec![insert_last(root, "\"z\":1")];
         assert_eq!(edited("{}", last), r#"{"z":1}"#);
         assert_eq!(edited(r#"{"a":0 }"#, last), r#"{"a":0 ,"z":1}"#);

@@ -8,7 +8,7 @@ use contract::{Fault, Operation, Request};
 
 use super::ID;
 use super::content_read::BlockReader;
-use crate::dialect::Route;
+use crate::dialect::{GATEWAY_FIELD, Route};
 use crate::json::Json;
 
 /// See [`crate::Dialect::read_request`].
@@ -16,6 +16,9 @@ pub(super) fn read(route: &Route, body: Json<'_>) -> Result<Request, Fault> {
     let mut reader = RequestReader::default();
     for member in body.as_object()?.members() {
         let name = member.name();
+        if name == GATEWAY_FIELD {
+            continue;
+        }
         if !reader.conversation(&name, member.value)? && !reader.setting(&name, member.value)? {
             let extras = &mut reader.blocks.extras;
             extras

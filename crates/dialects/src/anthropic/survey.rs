@@ -2,7 +2,7 @@
 
 use contract::{Fault, Operation};
 
-use crate::dialect::{Route, Survey};
+use crate::dialect::{GATEWAY_FIELD, Route, Survey};
 use crate::json::{Json, Kind};
 
 /// See [`crate::Dialect::survey`].
@@ -17,7 +17,9 @@ pub(super) fn survey<'a>(route: &Route, body: Json<'a>) -> Result<Survey<'a>, Fa
     for member in body.as_object()?.members() {
         let value = member.value;
         // One walk; most keys differ in their length or first letters.
-        if value.is_null() {
+        if member.is(GATEWAY_FIELD) {
+            survey.gateway = Some(value);
+        } else if value.is_null() {
             continue;
         }
         if member.is("model") {

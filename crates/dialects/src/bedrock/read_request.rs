@@ -8,7 +8,7 @@ use contract::{Fault, Operation, RawJson, Request};
 
 use super::content_read::BlockReader;
 use super::{ID, survey};
-use crate::dialect::Route;
+use crate::dialect::{GATEWAY_FIELD, Route};
 use crate::json::Json;
 
 /// See [`crate::Dialect::read_request`].
@@ -82,6 +82,7 @@ impl RequestReader {
                 self.blocks.keep(value.as_object()?, &["type"]);
                 self.chat.service_tier = Some(value.need_str("type")?.into_owned());
             }
+            GATEWAY_FIELD => {}
             _ => {
                 let extras = &mut self.blocks.extras;
                 extras.fields.push((name.to_owned(), value.to_raw()));

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 
 use contract::{Fault, Operation};
 
-use crate::dialect::{Route, Survey};
+use crate::dialect::{GATEWAY_FIELD, Route, Survey};
 use crate::json::Json;
 
 /// See [`crate::Dialect::survey`].
 pub(super) fn survey<'a>(route: &Route, body: Json<'a>) -> Result<Survey<'a>, Fault> {
     let mut survey = Survey {
         model: Cow::Owned(model(route)?.to_owned()),
+        gateway: body.get(GATEWAY_FIELD),
         stream: route.stream.unwrap_or(false),
         // The metadata event always reports usage.
         stream_usage: true,

@@ -7,7 +7,7 @@ use contract::{Fault, Request};
 
 use super::route::{EMBED_BATCH, EMBED_ONE, resource_name};
 use super::{ID, names, usage};
-use crate::dialect::{Asked, Route, Target, Written};
+use crate::dialect::{Asked, GATEWAY_FIELD, Route, Target, Written};
 use crate::json::{self, Json, ObjectWriter};
 use crate::loss::Losses;
 
@@ -28,10 +28,12 @@ pub(super) fn read_request(
     extras: &mut Extras,
 ) -> Result<Embed, Fault> {
     if route.variant != EMBED_BATCH {
-        names::keep(body.as_object()?, "", &KNOWN, extras);
+        let known = [&KNOWN[..], &[GATEWAY_FIELD]].concat();
+        names::keep(body.as_object()?, "", &known, extras);
         return read_one(body, extras);
     }
-    names::keep(body.as_object()?, "", &["requests"], extras);
+    let known = ["requests", GATEWAY_FIELD];
+    names::keep(body.as_object()?, "", &known, extras);
     let requests = names::need(body, "requests")?.as_array()?;
     let mut whole: Option<Embed> = None;
     for (index, request) in requests.items().enumerate() {

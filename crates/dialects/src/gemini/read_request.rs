@@ -6,7 +6,7 @@ use contract::{Fault, Operation, Request};
 
 use super::read_parts::{self, PartReader};
 use super::{ID, embed, names, read_settings};
-use crate::dialect::Route;
+use crate::dialect::{GATEWAY_FIELD, Route};
 use crate::json::Json;
 
 /// See [`crate::Dialect::read_request`].
@@ -17,7 +17,8 @@ pub(super) fn read(route: &Route, body: Json<'_>) -> Result<Request, Fault> {
         Operation::CountTokens => {
             let inner = match names::field(body, "generateContentRequest")? {
                 Some(inner) => {
-                    names::keep(body, "", &["generateContentRequest"], &mut parts.extras);
+                    let known = ["generateContentRequest", GATEWAY_FIELD];
+                    names::keep(body, "", &known, &mut parts.extras);
                     inner
                 }
                 None => body,
@@ -47,8 +48,7 @@ const KNOWN: [&str; 9] = [
     "generationConfig",
     "serviceTier",
     "store",
-    // Read by the gateway; it never travels on.
-    "tollgate",
+    GATEWAY_FIELD,
 ];
 
 fn chat(body: Json<'_>, parts: &mut PartReader) -> Result<Chat, Fault> {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use contract::{Fault, Operation};
 
 use super::{names, route};
-use crate::dialect::{Route, Survey};
+use crate::dialect::{GATEWAY_FIELD, Route, Survey};
 use crate::json::{self, Json, Kind};
 use crate::splice::{self, Edit};
 
@@ -21,6 +21,7 @@ pub(super) fn survey<'a>(route: &Route, body: Json<'a>) -> Result<Survey<'a>, Fa
     }
     let mut survey = Survey {
         model: Cow::Owned(model.to_owned()),
+        gateway: body.get(GATEWAY_FIELD),
         stream: route.stream.unwrap_or(false),
         // Streams of this API always report usage.
         stream_usage: true,
@@ -160,6 +161,18 @@ fn count(value: Json<'_>) -> Result<u32, Fault> {
         | Kind::EscapedString => return Err(value.expected("an array")),
     };
     Ok(u32::try_from(items).unwrap_or(u32::MAX))
+}
+
+/// See [`crate::Dialect::cap_output`].
+pub(super) fn cap_output(body: Json<'_>, tokens: u64) -> Vec<Edit> {
+    let names = ["generationConfig", "generation_config"];
+    match names.iter().find_map(|name| body.field(name)) {
+        Some(config) => splice::cap(config, &["maxOutputTokens", "max_output_tokens"], tokens),
+        None => {
+            let config = format!("{{\"maxOutputTokens\":{tokens}}}");
+            vec![splice::put(body, "generationConfig", config)]
+        }
+    }
 }
 
 /// The model also stands in the bodies of embeddings and of counts of whole

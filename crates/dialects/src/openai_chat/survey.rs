@@ -35,6 +35,7 @@ pub(super) fn survey<'a>(route: &Route, body: Json<'a>) -> Result<Survey<'a>, Fa
                 }
             }
             b"stream_options" => options = Some(value),
+            b"tollgate" => survey.gateway = Some(value),
             key if key == conversation.as_bytes() => turns = Some(value),
             _ if value.is_null() => {}
             b"stream" => survey.stream = value.as_bool()?,

@@ -2,7 +2,7 @@
 
 use contract::Fault;
 
-use crate::dialect::{Route, Survey};
+use crate::dialect::{GATEWAY_FIELD, Route, Survey};
 use crate::json::{Json, Kind};
 
 /// Surveys a body.
@@ -24,6 +24,7 @@ pub(super) fn survey<'a>(route: &Route, body: Json<'a>) -> Result<Survey<'a>, Fa
                     survey.model = value.as_str()?;
                 }
             }
+            GATEWAY_FIELD => survey.gateway = Some(value),
             _ if value.is_null() => {}
             "input" => input = Some(value),
             "stream" => survey.stream = value.as_bool()?,
