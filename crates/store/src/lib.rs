@@ -13,6 +13,8 @@
     reason = "this room owns threads and the real clock"
 )]
 
+pub mod cabinet;
+pub mod changes;
 pub mod conformance;
 mod desk;
 pub mod index;
@@ -30,6 +32,8 @@ pub mod segment;
 pub mod verify;
 mod writer;
 
+pub use cabinet::Cabinet;
+pub use changes::{ChangeError, ChangeLog};
 pub use index::{Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, RecordIndex, Row};
 pub use journal::{
     Cursor, Entry, EntryKind, Full, Head, Health, Journal, Place, ReadError, Slot, Ticket,
