@@ -220,28 +220,38 @@ impl Chain {
         let mut verdict = Verdict::default();
         for (layer, named) in self.rules() {
             verdict.asked += 1;
-            match question(&*named.rule) {
-                Finding::Pass => {}
-                Finding::CapOutput(tokens) => {
-                    let smallest = verdict
-                        .output_cap
-                        .as_ref()
-                        .map_or(u64::MAX, |(cap, _)| *cap);
-                    if named.mode == Mode::Enforce && tokens < smallest {
+            let breach = match question(&*named.rule) {
+                Finding::Pass => continue,
+                Finding::CapOutput(tokens) if named.mode == Mode::Enforce => {
+                    let smallest = verdict.output_cap.as_ref();
+                    if smallest.is_none_or(|(cap, _)| tokens < *cap) {
                         verdict.output_cap = Some((tokens, named.name.clone()));
                     }
+                    continue;
                 }
-                Finding::Breach(breach) => verdict.rulings.push(Ruling {
-                    rule: named.name.clone(),
-                    kind: named.kind.name,
-                    layer: layer.clone(),
-                    mode: named.mode,
-                    contact: named.contact.clone(),
-                    breach,
-                }),
-            }
+                Finding::CapOutput(tokens) => would_cap(tokens),
+                Finding::Breach(breach) => breach,
+            };
+            verdict.rulings.push(Ruling {
+                rule: named.name.clone(),
+                kind: named.kind.name,
+                layer: layer.clone(),
+                mode: named.mode,
+                contact: named.contact.clone(),
+                breach,
+            });
         }
         verdict
+    }
+}
+
+/// What is told of a cap that is not put on: without it, a rule that is tried
+/// in a weaker mode would show nothing.
+fn would_cap(tokens: u64) -> Breach {
+    Breach {
+        code: "output_capped",
+        said: format!("The answer would be held to {tokens} output tokens."),
+        field: None,
     }
 }
 

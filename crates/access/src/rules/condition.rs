@@ -99,13 +99,8 @@ impl ConditionSettings {
                 ));
             }
         };
-        let too_long = |text: &String| text.len() > MESSAGE_BYTES_MAX;
-        if self.message.as_ref().is_some_and(too_long) {
-            return Err(Wrong::new(
-                "message",
-                format!("this message is longer than {MESSAGE_BYTES_MAX} bytes"),
-                "write a sentence that says what is refused and why",
-            ));
+        if let Some(message) = &self.message {
+            check_message(message)?;
         }
         let wrong = |(what, instead): (String, String)| Wrong::new(path, what, instead);
         let (program, uses) = check::read(&source).map_err(wrong)?;
@@ -125,6 +120,23 @@ impl ConditionSettings {
             )),
         }
     }
+}
+
+fn check_message(message: &str) -> Result<(), Wrong> {
+    let what = if message.trim().is_empty() {
+        "this message is empty".to_owned()
+    } else if message.len() > MESSAGE_BYTES_MAX {
+        format!("this message is longer than {MESSAGE_BYTES_MAX} bytes")
+    } else if message.contains(char::is_control) {
+        "this message has line breaks or controls".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Wrong::new(
+        "message",
+        what,
+        "write a sentence that says what is refused and why",
+    ))
 }
 
 impl Condition {

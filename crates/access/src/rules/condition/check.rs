@@ -104,10 +104,18 @@ pub(super) fn read(source: &str) -> Result<(Program, Uses), Wrong> {
 fn shallow(source: &str) -> Result<(), Wrong> {
     let mut depth = 0_usize;
     let mut run = 0_usize;
-    for byte in source.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' | b'?' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+    let mut quote = None;
+    let mut bytes = source.bytes();
+    while let Some(byte) = bytes.next() {
+        match (byte, quote) {
+            (b'\\', Some(_)) => {
+                bytes.next();
+            }
+            (_, Some(open)) if byte == open => quote = None,
+            (_, Some(_)) => {}
+            (b'"' | b'\'', None) => quote = Some(byte),
+            (b'(' | b'[' | b'{' | b'?', None) => depth += 1,
+            (b')' | b']' | b'}', None) => depth = depth.saturating_sub(1),
             _ => {}
         }
         run = match byte {

@@ -207,3 +207,33 @@ fn an_expression_of_the_largest_size_is_read_and_run() {
         None,
     );
 }
+
+#[test]
+fn what_is_deep_is_read_or_refused_but_comes_to_an_end() {
+    let nested = |open: &str, core: &str, close: &str, count| {
+        open.repeat(count) + core + &close.repeat(count)
+    };
+    for expression in [
+        nested("(", "stream", ")", 40),
+        nested("!", "stream", "", 40),
+        nested("stream ? ", "stream", " : stream", 40),
+        nested("[", "stream", "][0]", 40),
+        nested("(", "stream", " && stream)", 40),
+        nested("{'a': ", "stream", "}.a", 40),
+        nested("stream || (", "stream", ") && stream", 40),
+        nested("tools.exists(t, ", "stream", ")", 40),
+        "a.".repeat(2_000) + "b",
+        "a(".repeat(2_000),
+        "\"\"\"".repeat(1_000),
+        "'((((' == model || ".repeat(200) + "stream",
+    ] {
+        let _ = compile("condition", &json!({"deny_if": expression}));
+    }
+    let quoted = format!("model == '{}'", "(?[".repeat(60));
+    check_request(
+        "condition",
+        &json!({"deny_if": quoted}),
+        &Call::chat(),
+        None,
+    );
+}

@@ -4,6 +4,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use serde_json::json;
 
 use super::*;
@@ -324,5 +326,27 @@ proptest! {
     fn no_expression_brings_the_reader_to_fall(source in "[a-z0-9 ().,&|!'\\[\\]{}?:=<>+*/%-]{0,80}") {
         let _ = compile("condition", &json!({"deny_if": source}));
         let _ = compile("condition", &json!({"deny_if": format!("model == 'x' || {source}")}));
+    }
+}
+
+/// The property says nothing of rules that never deny, or always do.
+#[test]
+fn what_is_drawn_meets_every_kind_from_both_sides() {
+    let mut runner = TestRunner::deterministic();
+    let calls = call();
+    for kind in RULES {
+        let (mut passed, mut objected) = (0, 0);
+        for _ in 0..60 {
+            let settings = settings(kind.name).new_tree(&mut runner).expect("drawn");
+            let call = calls.new_tree(&mut runner).expect("drawn").current();
+            let chain = build(&[vec![(kind.name, settings.current(), Mode::Enforce)]]);
+            for verdict in verdicts(&chain, &call) {
+                let free = verdict.rulings.is_empty() && verdict.output_cap.is_none();
+                passed += u32::from(free && verdict.asked == 1);
+                objected += u32::from(!free);
+            }
+        }
+        assert!(passed > 10, "{} passes {passed} times", kind.name);
+        assert!(objected > 10, "{} objects {objected} times", kind.name);
     }
 }

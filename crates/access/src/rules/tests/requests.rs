@@ -92,7 +92,7 @@ fn context_length() {
     check_request("context_length", &input, &long(1001, None), too_long);
     let total = json!({"total_tokens_max": 1000});
     check_request("context_length", &total, &long(1000, None), too_long);
-    check_request("context_length", &total, &long(999, Some(5)), None);
+    check_request("context_length", &total, &long(999, Some(1)), None);
     let held = |call: &Call| cap("context_length", &total, call, Mode::Enforce);
     assert_eq!(held(&long(400, None)), Some(600));
     assert_eq!(held(&long(400, Some(601))), Some(600));
@@ -123,6 +123,13 @@ fn output_length() {
     assert_eq!(held(&asks(Some(100)), Mode::Enforce), None);
     for mode in [Mode::Off, Mode::Shadow, Mode::Warn] {
         assert_eq!(held(&asks(None), mode), None, "{mode:?}");
+        let verdict = chain("output_length", &caps, mode).request(&asks(None).facts());
+        let told: Vec<_> = verdict.rulings.iter().map(|it| it.breach.code).collect();
+        let expected: &[&str] = match mode {
+            Mode::Off | Mode::Enforce => &[],
+            Mode::Shadow | Mode::Warn => &["output_capped"],
+        };
+        assert_eq!(told, expected, "what is only tried is told, in {mode:?}");
     }
     let denies = json!({"tokens_max": 100, "over": "deny"});
     let denied = Some(("output_too_long", None));

@@ -333,6 +333,12 @@ fn settings_that_make_no_sense() {
         ("condition", json!({}), "", "either"),
         (
             "condition",
+            json!({"deny_if": "stream", "message": "a\r\nb"}),
+            "message",
+            "controls",
+        ),
+        (
+            "condition",
             json!({"deny_if": "stream", "allow_if": "stream"}),
             "",
             "either",
