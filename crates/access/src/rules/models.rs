@@ -50,6 +50,7 @@ impl ModelsSettings {
             false => {
                 patterns::check("allow", &self.allow)?;
                 patterns::check("deny", &self.deny)?;
+                patterns::check_alive(&self.allow, &self.deny)?;
             }
         }
         patterns::lowered(&mut self.families);

@@ -80,12 +80,33 @@ pub(super) fn check(path: &str, patterns: &[String]) -> Result<(), Wrong> {
 pub(super) fn check_both(allow: &[String], deny: &[String]) -> Result<(), Wrong> {
     check("allow", allow)?;
     check("deny", deny)?;
+    check_alive(allow, deny)?;
     if deny.is_empty() && (allow.is_empty() || allow.iter().any(|pattern| pattern == "*")) {
         return Err(Wrong::new(
             "",
             "this rule restricts nothing",
             "write patterns under `allow` or `deny`",
         ));
+    }
+    Ok(())
+}
+
+/// Refuses patterns of `allow` of which `deny` leaves nothing.
+pub(super) fn check_alive(allow: &[String], deny: &[String]) -> Result<(), Wrong> {
+    for (nth, allowed) in allow.iter().enumerate() {
+        // A pattern that matches the text of another one matches all that
+        // the other one does. Patterns for kinds are of another sort.
+        let sort = |pattern: &str| pattern.starts_with("kind:");
+        let covers = |denied: &&String| {
+            glob::matches(denied, allowed) && (*denied == "*" || sort(denied) == sort(allowed))
+        };
+        if let Some(denied) = deny.iter().find(covers) {
+            return Err(Wrong::new(
+                format!("allow[{nth}]"),
+                format!("`{allowed}` allows nothing, because `{denied}` under `deny` covers it"),
+                "leave one of them out",
+            ));
+        }
     }
     Ok(())
 }

@@ -74,6 +74,7 @@ impl ToolsSettings {
     fn checked(mut self) -> Result<Box<dyn Rule>, Wrong> {
         patterns::check("allow", &self.allow)?;
         patterns::check("deny", &self.deny)?;
+        patterns::check_alive(&self.allow, &self.deny)?;
         let all_kinds = ToolKind::ALL.iter().all(|kind| self.kinds.contains(kind));
         if self.allow.is_empty() && self.deny.is_empty() && (self.kinds.is_empty() || all_kinds) {
             return Err(Wrong::new(

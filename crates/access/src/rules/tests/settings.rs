@@ -90,6 +90,30 @@ fn settings_that_make_no_sense() {
             "allow[0]",
             "longer than",
         ),
+        (
+            "models",
+            json!({"allow": ["o4", "gpt-5*"], "deny": ["gpt-*"]}),
+            "allow[1]",
+            "allows nothing",
+        ),
+        (
+            "models",
+            json!({"allow": ["a"], "deny": ["*"], "families": ["b"]}),
+            "allow[0]",
+            "allows nothing",
+        ),
+        (
+            "tools",
+            json!({"allow": ["x"], "deny": ["x"]}),
+            "allow[0]",
+            "allows nothing",
+        ),
+        (
+            "providers",
+            json!({"allow": ["kind:a"], "deny": ["*"]}),
+            "allow[0]",
+            "allows nothing",
+        ),
         ("operations", json!({}), "", "restricts nothing"),
         (
             "operations",
@@ -361,6 +385,19 @@ fn settings_that_make_no_sense() {
             !wrong.what.ends_with('.') && !wrong.instead.is_empty(),
             "{case}"
         );
+    }
+}
+
+#[test]
+fn lists_that_leave_something_are_good() {
+    for (kind, settings) in [
+        ("models", json!({"allow": ["gpt-*"], "deny": ["gpt-5*"]})),
+        ("models", json!({"allow": ["*"], "deny": ["gpt-*"]})),
+        ("models", json!({"deny": ["*"]})),
+        ("tools", json!({"deny": ["*"]})),
+        ("providers", json!({"allow": ["kind:k"], "deny": ["k*"]})),
+    ] {
+        assert!(compile(kind, &settings).is_ok(), "{kind} {settings}");
     }
 }
 
