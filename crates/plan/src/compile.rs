@@ -4,9 +4,12 @@
 //! Pure: files come in through [`Sources`], randomness through [`Given`].
 
 mod endpoint;
+mod identity;
 mod keys;
 mod listeners;
+mod metadata;
 mod models;
+mod operators;
 mod policy;
 mod upstreams;
 
@@ -22,7 +25,7 @@ use crate::interpolate::Sources;
 use crate::load::Draft;
 use crate::plan::{OperationBytes, Plan, Settings};
 
-pub use listeners::{Listener, TlsFiles, Where};
+pub use listeners::{ClientCa, Listener, TlsFiles, Where};
 
 /// What a compilation is given besides the document.
 #[derive(Clone, Copy)]
@@ -142,7 +145,10 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let (data, admin) = listeners::compile(&document.listen, &mut findings);
     let upstreams = upstreams::compile(document.providers.named(), given.sources, &mut findings);
     let models = models::compile(document, &mut findings);
-    let keys = keys::compile(&document.keys, given.ring_key, &mut findings);
+    let keys = keys::compile(document, given.ring_key, &mut findings);
+    let identity = identity::compile(document, given.sources, &mut findings);
+    let operators = operators::compile(&document.admin, &mut findings);
+    let metadata = metadata::compile(&document.metadata, &mut findings);
     let policy = policy::compile(document, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &given.digest_key);
@@ -170,6 +176,9 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             providers: upstreams.into_iter().map(Arc::new).collect(),
             models,
             keys,
+            identity,
+            operators,
+            metadata,
             policy,
             settings,
         },

@@ -3,9 +3,12 @@
 //!
 //! Deliberately not here: what follows from it (`compile`).
 
+mod admin;
+mod identity;
 mod key;
 mod limits;
 mod listen;
+mod metadata;
 mod model;
 mod policy;
 mod provider;
@@ -17,9 +20,15 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use key::{Assertion, KeyEntry};
+pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry, Role};
+pub use identity::{
+    AnonymousEntry, CertificateEntry, ClaimsEntry, FixedEntry, ForwardedIn, IdentityEntry,
+    IssuerEntry, MatchEntry, OneOrMore, RequiredClaim,
+};
+pub use key::{Assertion, KeyEntry, KeySource, KeySources};
 pub use limits::{Drain, Limits, Losses, OnUnsupported, OperationBytes, Translation};
-pub use listen::{Listen, ListenerEntry, Listeners, TlsEntry};
+pub use listen::{ClientAuth, Listen, ListenerEntry, Listeners, TlsEntry};
+pub use metadata::{ContractEntry, MetadataEntry, RolloutEntry};
 pub use model::{CandidateEntry, CapabilityEntry, ModelEntry, Reasoning};
 pub use policy::{AppEntry, LayerEntry, PolicyEntry, RuleEntry, TenantEntry};
 pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
@@ -54,8 +63,21 @@ pub struct Document {
     /// works only on this machine.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyEntry>,
+    /// Who may make keys of callers: `document` (the keys above), `api` (the
+    /// admin API and `tollgate keys`). What is left out may not. Default: both.
+    #[serde(skip_serializing_if = "KeySources::is_default")]
+    pub keys_from: KeySources,
+    /// Credentials beside keys: tokens of identity providers and client
+    /// certificates; and proxies in front of the gateway.
+    pub identity: IdentityEntry,
+    /// What callers tell about their calls.
+    pub metadata: MetadataEntry,
     /// What callers may do: rules in layers, which only narrow.
     pub policy: PolicyEntry,
+    /// The admin API: who may operate the gateway.
+    pub admin: AdminEntry,
+    /// Versions of the plan, and who owns it.
+    pub plans: PlansEntry,
     /// Bounds of requests and connections.
     pub limits: Limits,
     /// What becomes of requests that the target cannot carry whole.
@@ -80,6 +102,12 @@ impl Document {
         }
         for (nth, key) in self.keys.iter().enumerate() {
             see(format!("keys[{nth}].secret"), &key.secret);
+        }
+        for (nth, credential) in self.admin.credentials.iter().enumerate() {
+            see(
+                format!("admin.credentials[{nth}].secret"),
+                &credential.secret,
+            );
         }
     }
 }

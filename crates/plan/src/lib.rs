@@ -12,6 +12,7 @@ mod digest;
 mod discover;
 mod document;
 mod interpolate;
+mod keep;
 mod load;
 mod path;
 mod plan;
@@ -20,20 +21,22 @@ mod show;
 mod yaml;
 
 /// The date of the public contract, as a number.
-pub const CONTRACT: u32 = 20_261_101;
+pub const CONTRACT: u32 = access::metadata::CURRENT.number;
 
 pub use compile::{
-    Compiled, DrainTimes, EdgeLimits, EvidenceSettings, Given, Listener, TlsFiles, Where, compile,
+    ClientCa, Compiled, DrainTimes, EdgeLimits, EvidenceSettings, Given, Listener, TlsFiles, Where,
+    compile,
 };
 pub use diagnostic::{Diagnostic, Severity, render, to_json};
 pub use discover::{Discovery, SANDBOX_MODEL, discover};
 pub use document::*;
 pub use interpolate::Sources;
+pub use keep::{Kept, keep};
 pub use load::{Draft, read};
 pub use plan::{
-    LossPolicy, OperationBytes as OperationLimits, Plan, ProviderPlan, Settings, Times,
+    LossPolicy, OperationBytes as OperationLimits, Operator, Plan, ProviderPlan, Settings, Times,
 };
-pub use reference::reference;
+pub use reference::{reference, rule_pages};
 pub use show::{show, show_json};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::KeyRing;
+use access::identity::Trust;
 use access::policy::Policy;
 use contract::seams::Endpoint;
 use contract::{DialectId, Operation};
@@ -10,6 +11,8 @@ use dialects::{Dialect, Unsupported};
 use http::{HeaderMap, HeaderValue};
 use providers::{Account, Kind};
 use routing::ModelTable;
+
+use crate::document::Role;
 
 /// Everything that decides over an exchange.
 #[derive(Debug)]
@@ -24,10 +27,53 @@ pub struct Plan {
     pub models: ModelTable,
     /// Keys.
     pub keys: KeyRing,
+    /// Credentials of callers beside keys.
+    pub identity: Trust,
+    /// Credentials of the admin API.
+    pub operators: Vec<Operator>,
+    /// What callers may tell about their calls.
+    pub metadata: access::metadata::Settings,
     /// What callers may do.
     pub policy: Policy,
     /// Bounds and choices.
     pub settings: Settings,
+}
+
+impl Default for Plan {
+    /// A plan that serves nothing to nobody.
+    fn default() -> Self {
+        Self {
+            digest: Arc::default(),
+            digest_header: HeaderValue::from_static(""),
+            providers: Vec::new(),
+            models: ModelTable::default(),
+            keys: KeyRing::new([0; 32]),
+            identity: Trust::default(),
+            operators: Vec::new(),
+            metadata: access::metadata::Settings::default(),
+            policy: Policy::default(),
+            settings: Settings::default(),
+        }
+    }
+}
+
+/// A credential of the admin API.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Its public name.
+    pub id: Arc<str>,
+    /// What it may do.
+    pub role: Role,
+    /// The one tenant that it sees; `None` for all.
+    pub tenant: Option<Arc<str>>,
+    /// BLAKE3 of the credential, which is not kept itself.
+    pub digest: [u8; 32],
+}
+
+impl std::fmt::Debug for Operator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Operator({}, {})", self.id, self.role.name())
+    }
 }
 
 /// One provider.

@@ -5,8 +5,12 @@ mod bad;
 mod digest;
 mod discovery;
 mod good;
+mod identity;
+mod keep;
 mod lent;
+mod operators;
 mod pages;
+mod policy;
 
 use std::collections::HashMap;
 

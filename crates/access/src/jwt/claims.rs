@@ -139,8 +139,9 @@ fn groups(value: &Value) -> Option<Arc<[Box<str>]>> {
 pub struct Required {
     /// Which claim.
     pub claim: ClaimPath,
-    /// Its values; of a list in the token, one must be among them.
-    pub values: Vec<Value>,
+    /// Its values as texts (`true`, `7`); of a list in the token, one must be
+    /// among them.
+    pub values: Vec<Box<str>>,
 }
 
 impl Required {
@@ -152,8 +153,18 @@ impl Required {
         match self.claim.find(claims) {
             None | Some(Value::Null) => false,
             Some(_) if self.values.is_empty() => true,
-            Some(Value::Array(several)) => several.iter().any(|one| self.values.contains(one)),
-            Some(one) => self.values.contains(one),
+            Some(Value::Array(several)) => several.iter().any(|one| self.has(one)),
+            Some(one) => self.has(one),
+        }
+    }
+
+    fn has(&self, value: &Value) -> bool {
+        let is = |text: &str| self.values.iter().any(|own| **own == *text);
+        match value {
+            Value::String(text) => is(text),
+            Value::Bool(on) => is(if *on { "true" } else { "false" }),
+            Value::Number(number) => is(&number.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => false,
         }
     }
 }

@@ -293,28 +293,33 @@ fn times_have_edges() {
 
 #[test]
 fn required_claims_are_required() {
-    let with = |claim: &str, values: Vec<Value>| {
+    let with = |claim: &str, values: &[&str]| {
         let mut issuers = issuers();
         issuers.0[0].required = vec![Required {
             claim: path(claim),
-            values,
+            values: values.iter().map(|value| (*value).into()).collect(),
         }];
         issuers
     };
-    let token = token(json!({}), json!({"amr": ["pwd", "mfa"], "plan": "pro"}));
-    let cases = [
-        ("plan", vec![], true),
-        ("plan", vec![json!("pro")], true),
-        ("plan", vec![json!("free")], false),
-        ("amr", vec![json!("mfa")], true),
-        ("amr", vec![json!("hwk")], false),
-        ("missing", vec![], false),
-        ("org.id", vec![json!("acme")], true),
-        ("org.id.deeper", vec![], false),
+    let claims = json!({"amr": ["pwd", "mfa"], "plan": "pro", "verified": true, "level": 3});
+    let token = token(json!({}), claims);
+    let cases: &[(&str, &[&str], bool)] = &[
+        ("plan", &[], true),
+        ("plan", &["pro"], true),
+        ("plan", &["free"], false),
+        ("amr", &["mfa"], true),
+        ("amr", &["hwk"], false),
+        ("verified", &["true"], true),
+        ("verified", &["false"], false),
+        ("level", &["2", "3"], true),
+        ("missing", &[], false),
+        ("org.id", &["acme"], true),
+        ("org", &["acme"], false),
+        ("org.id.deeper", &[], false),
     ];
     for (claim, values, accepted) in cases {
-        let asked = ask_at(&with(claim, values.clone()), &token, &key_sets(), NOW);
-        assert_eq!(asked.is_ok(), accepted, "{claim} {values:?}");
+        let asked = ask_at(&with(claim, values), &token, &key_sets(), NOW);
+        assert_eq!(asked.is_ok(), *accepted, "{claim} {values:?}");
     }
 }
 

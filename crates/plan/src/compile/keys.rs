@@ -5,18 +5,17 @@ use std::collections::HashMap;
 use access::{Asserts, Consumer, KeyRing};
 
 use super::Findings;
-use crate::document::{Assertion, KeyEntry};
+use super::identity::addresses;
+use crate::document::{Assertion, Document, KeyEntry, KeySource};
 
 /// Least characters of a key.
 const KEY_CHARS_MIN: usize = 20;
 /// What our keys begin with, so that scanners for leaked secrets find them.
 const PREFIX: &str = "tg-";
 
-pub(super) fn compile(
-    entries: &[KeyEntry],
-    ring_key: [u8; 32],
-    findings: &mut Findings,
-) -> KeyRing {
+pub(super) fn compile(document: &Document, ring_key: [u8; 32], findings: &mut Findings) -> KeyRing {
+    check_sources(document, findings);
+    let entries = &document.keys;
     let mut ring = KeyRing::new(ring_key);
     let mut ids: HashMap<&str, usize> = HashMap::new();
     let mut secrets: HashMap<[u8; 32], usize> = HashMap::new();
@@ -44,41 +43,75 @@ pub(super) fn compile(
                 "make a key for each caller, so that records can tell them apart",
             );
         }
-        for (nth, pattern) in entry.models.iter().flatten().enumerate() {
-            if pattern.is_empty() {
-                findings.error(
-                    format!("{path}.models[{nth}]"),
-                    "this pattern is empty",
-                    "write a model name, or a pattern such as `fast-*`",
-                );
-            }
-        }
-        for (nth, group) in entry.groups.iter().enumerate() {
-            if group.trim().is_empty() {
-                findings.error(
-                    format!("{path}.groups[{nth}]"),
-                    "this group is empty",
-                    "name it, or leave it out",
-                );
-            }
-        }
-        if entry.tenant.trim().is_empty() {
-            findings.error(
-                format!("{path}.tenant"),
-                "this tenant is empty",
-                "name it, or leave the field out",
-            );
-        }
+        check_names(entry, &path, findings);
+        let addresses = addresses(
+            entry.addresses.as_ref(),
+            &format!("{path}.addresses"),
+            findings,
+        );
         let rules = super::policy::of_key(&entry.id, &path, &entry.rules, findings);
+        let contract = entry.contract.as_deref();
+        let contract = super::metadata::version(contract, &format!("{path}.contract"), findings);
         ring.add(
             entry.secret.secret(),
             Consumer {
                 rules,
+                contract,
+                addresses,
                 ..consumer(entry)
             },
         );
     }
-    ring
+    match document.keys_from.has(KeySource::Api) {
+        true => ring,
+        false => ring.without_live(),
+    }
+}
+
+fn check_sources(document: &Document, findings: &mut Findings) {
+    let sources = &document.keys_from;
+    let named = [KeySource::Document, KeySource::Api].map(|source| sources.has(source));
+    match named {
+        [false, false] => findings.error(
+            "keys_from",
+            "no source of keys is named, so nobody could call",
+            "write `[document]`, `[api]` or both",
+        ),
+        [false, true] if !document.keys.is_empty() => findings.error(
+            "keys_from",
+            "this leaves out `document`, but keys are written under `keys`",
+            "add `document`, or take the keys out",
+        ),
+        [_, true] | [true, _] => {}
+    }
+}
+
+fn check_names(entry: &KeyEntry, path: &str, findings: &mut Findings) {
+    for (nth, pattern) in entry.models.iter().flatten().enumerate() {
+        if pattern.is_empty() {
+            findings.error(
+                format!("{path}.models[{nth}]"),
+                "this pattern is empty",
+                "write a model name, or a pattern such as `fast-*`",
+            );
+        }
+    }
+    for (nth, group) in entry.groups.iter().enumerate() {
+        if group.trim().is_empty() {
+            findings.error(
+                format!("{path}.groups[{nth}]"),
+                "this group is empty",
+                "name it, or leave it out",
+            );
+        }
+    }
+    if entry.tenant.trim().is_empty() {
+        findings.error(
+            format!("{path}.tenant"),
+            "this tenant is empty",
+            "name it, or leave the field out",
+        );
+    }
 }
 
 fn check_secret(entry: &KeyEntry, path: &str, findings: &mut Findings) {

@@ -2,9 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use access::identity::{Anonymous, Standing};
 
 use super::Findings;
-use crate::document::{Listen, ListenerEntry, Listeners};
+use super::identity::addresses;
+use crate::document::{ClientAuth, Listen, ListenerEntry, Listeners, TlsEntry};
 
 /// Permissions of a unix socket, unless configured.
 const UNIX_MODE: u32 = 0o600;
@@ -18,6 +22,8 @@ pub struct Listener {
     pub at: Where,
     /// Certificate and key files; TCP only.
     pub tls: Option<TlsFiles>,
+    /// What it says about its callers.
+    pub standing: Arc<Standing>,
 }
 
 /// An address.
@@ -41,6 +47,17 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// PEM with the private key.
     pub key: PathBuf,
+    /// Authorities of client certificates, if callers are asked for one.
+    pub client_ca: Option<ClientCa>,
+}
+
+/// Who vouches for client certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCa {
+    /// PEM with their certificates.
+    pub file: PathBuf,
+    /// Callers may come without one.
+    pub optional: bool,
 }
 
 pub(super) fn compile(listen: &Listen, findings: &mut Findings) -> (Vec<Listener>, Vec<Listener>) {
@@ -101,6 +118,8 @@ fn group(
             );
             continue;
         }
+        let tls = entry.tls.as_ref().map(|tls| files(tls, &path, findings));
+        let standing = Arc::new(standing(group, entry, &path, findings));
         seen.push((at.clone(), path));
         compiled.push(Listener {
             name: match nth {
@@ -108,13 +127,74 @@ fn group(
                 nth => format!("{group}-{}", nth + 1),
             },
             at,
-            tls: entry.tls.as_ref().map(|files| TlsFiles {
-                cert: PathBuf::from(&files.cert),
-                key: PathBuf::from(&files.key),
-            }),
+            tls,
+            standing,
         });
     }
     compiled
+}
+
+fn files(tls: &TlsEntry, path: &str, findings: &mut Findings) -> TlsFiles {
+    if tls.client_auth.is_some() && tls.client_ca.is_none() {
+        findings.error(
+            format!("{path}.tls.client_auth"),
+            "no authority of client certificates is named, so none could be shown",
+            "add `client_ca: <file>`",
+        );
+    }
+    TlsFiles {
+        cert: PathBuf::from(&tls.cert),
+        key: PathBuf::from(&tls.key),
+        client_ca: tls.client_ca.as_ref().map(|file| ClientCa {
+            file: PathBuf::from(file),
+            optional: tls.client_auth == Some(ClientAuth::Optional),
+        }),
+    }
+}
+
+fn standing(group: &str, entry: &ListenerEntry, path: &str, findings: &mut Findings) -> Standing {
+    let given = [
+        ("anonymous", entry.anonymous.is_some()),
+        ("addresses", entry.addresses.is_some()),
+    ];
+    for (field, _) in given.iter().filter(|(_, given)| *given && group == "admin") {
+        findings.error(
+            format!("{path}.{field}"),
+            "this is for listeners for calls only",
+            "take it out; operators always need a credential",
+        );
+    }
+    if entry.addresses.is_some() && entry.unix.is_some() {
+        findings.error(
+            format!("{path}.addresses"),
+            "callers on a unix socket have no address",
+            "take it out; the permissions of the socket say who may connect",
+        );
+    }
+    let anonymous = entry.anonymous.as_ref();
+    for (field, name) in anonymous
+        .iter()
+        .flat_map(|it| [("tenant", &it.tenant), ("app", &it.app)])
+    {
+        if name.trim().is_empty() {
+            findings.error(
+                format!("{path}.anonymous.{field}"),
+                format!("this {field} is empty"),
+                "name it",
+            );
+        }
+    }
+    Standing {
+        anonymous: anonymous.map(|who| Anonymous {
+            tenant: who.tenant.as_str().into(),
+            app: who.app.as_str().into(),
+        }),
+        addresses: addresses(
+            entry.addresses.as_ref(),
+            &format!("{path}.addresses"),
+            findings,
+        ),
+    }
 }
 
 /// Port 0 is a new port each time, so two of them do not collide.

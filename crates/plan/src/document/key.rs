@@ -30,6 +30,13 @@ pub struct KeyEntry {
     /// It works only for callers on this machine.
     #[serde(default)]
     pub loopback_only: bool,
+    /// Networks that it may be used from. Default: everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<String>>,
+    /// The version of the contract for its calls that name none. Default: that
+    /// of `metadata.contract`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
     /// Groups it belongs to, by names of your choice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
@@ -37,6 +44,38 @@ pub struct KeyEntry {
     /// calls: `user`, `app`, `tenant`. Default: nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asserts: Vec<Assertion>,
+}
+
+/// Who may make keys of callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    /// This document, under `keys`.
+    Document,
+    /// The admin API, at run time.
+    Api,
+}
+
+/// The sources of callers' keys; both unless the document says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct KeySources(pub Vec<KeySource>);
+
+impl Default for KeySources {
+    fn default() -> Self {
+        Self(vec![KeySource::Document, KeySource::Api])
+    }
+}
+
+impl KeySources {
+    /// Whether keys may come from there.
+    pub fn has(&self, source: KeySource) -> bool {
+        self.0.contains(&source)
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a trusted backend may say of others.
@@ -62,6 +101,8 @@ impl KeyEntry {
             models: None,
             rules: Vec::new(),
             loopback_only: false,
+            addresses: None,
+            contract: None,
             groups: Vec::new(),
             asserts: Vec::new(),
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::identity::AnonymousEntry;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -49,6 +50,14 @@ pub struct ListenerEntry {
     /// Permissions of the unix socket, octal. Default `0600`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unix_mode: Option<String>,
+    /// Whom callers without any credential stand for. Without it they are
+    /// refused. Only for calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<AnonymousEntry>,
+    /// Networks that it may be called from. Default: everywhere. Only for
+    /// calls, and not on a unix socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<String>>,
     /// Certificate and key; without it the listener speaks plain HTTP. Changed
     /// files are loaded within seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +72,24 @@ pub struct TlsEntry {
     pub cert: String,
     /// PEM file with the private key.
     pub key: String,
+    /// PEM file with the authorities of client certificates. With it callers
+    /// are asked for one; `identity.certificates` says whom they stand for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<String>,
+    /// Whether callers must show a certificate. Default: `required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// Whether callers must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// Without one there is no connection.
+    #[default]
+    Required,
+    /// Without one another credential is needed.
+    Optional,
 }
 
 impl Serialize for Listeners {
