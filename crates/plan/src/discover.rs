@@ -7,8 +7,8 @@
 use providers::{Around, Kind, Signing};
 
 use crate::document::{
-    CandidateEntry, CredentialsFrom, Document, KeyEntry, ModelEntry, Named, ProviderEntry,
-    Providers, SecretText, SigningEntry,
+    CandidateEntry, CredentialsFrom, Document, KeyEntry, KeySource, ModelEntry, Named,
+    ProviderEntry, Providers, SecretText, SigningEntry,
 };
 use crate::interpolate::Sources;
 
@@ -77,10 +77,16 @@ impl Document {
         }
     }
 
-    /// Adds a key that works only on this machine, unless there are keys.
+    /// Whether nobody could call without a key that works only on this
+    /// machine: the document may have keys, and has none.
+    pub fn wants_development_key(&self) -> bool {
+        self.keys.is_empty() && self.keys_from.has(KeySource::Document)
+    }
+
+    /// Adds a key that works only on this machine, where one is wanted.
     /// Returns whether it was added.
     pub fn add_development_key(&mut self, key: &str) -> bool {
-        let needed = self.keys.is_empty();
+        let needed = self.wants_development_key();
         if needed {
             let secret = SecretText::new(key.to_owned(), None);
             let mut entry = KeyEntry::new(DEVELOPMENT, secret);

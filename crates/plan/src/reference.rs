@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use access::{Kind, RULES, Streams};
 use serde_json::Value;
 
 use crate::check::words;
@@ -12,6 +13,7 @@ use crate::document::schema;
 pub fn reference() -> String {
     let mut page = Page {
         root: schema(),
+        told: Vec::new(),
         out: String::from(
             "# Configuration reference\n\nGenerated from the schema; do not edit. `tollgate config \
              schema` prints the schema itself, for editors. How to begin: \
@@ -26,8 +28,66 @@ pub fn reference() -> String {
     page.out
 }
 
+/// A page for each kind of policy rule: its name and its Markdown.
+pub fn rule_pages() -> Vec<(&'static str, String)> {
+    RULES
+        .iter()
+        .map(|kind| (kind.name, rule_page(kind)))
+        .collect()
+}
+
+fn rule_page(kind: &Kind) -> String {
+    let mut page = Page {
+        root: schema(),
+        told: Vec::new(),
+        out: format!(
+            "# The rule `{}`\n\nGenerated from the code; do not edit. How rules work together: \
+             [Policy](../../policy.md).\n\n{}\n\n## Example\n\n```yaml\npolicy:\n  rules:\n    - \
+             name: my-{}\n      mode: enforce\n      {}: {}\n```\n\n## Streams\n\n{}\n\n",
+            kind.name,
+            kind.doc,
+            kind.name.replace('_', "-"),
+            kind.name,
+            kind.example,
+            on_streams(kind.streams),
+        ),
+    };
+    let rule = page.root.pointer("/$defs/Rule/properties");
+    if let Some(field) = rule.and_then(|fields| fields.get(kind.name)) {
+        let (_, below) = page.value(field, kind.name);
+        for (path, schema) in below {
+            page.section(&path, schema);
+        }
+    }
+    page.out.truncate(page.out.trim_end().len());
+    page.out.push('\n');
+    page.out
+}
+
+fn on_streams(streams: Streams) -> String {
+    match streams {
+        Streams::Before => "It decides before anything is sent, so a stream is like any other \
+                            answer."
+            .to_owned(),
+        Streams::Incremental => "`incremental`: it looks at each frame before the caller gets it. \
+                                 A stream that breaks it ends with an error in the stream; what \
+                                 came before has been passed on."
+            .to_owned(),
+        Streams::Buffered(limit) => format!(
+            "`buffered`: it needs the whole answer. In mode `enforce` or `warn` a stream is held \
+             back whole, up to {limit} bytes, and then given at once; a longer one is refused. In \
+             mode `shadow` the stream passes as it comes."
+        ),
+        Streams::Refused => "`refused`: it needs the whole answer and does not hold streams back, \
+                             so a call that asks for a stream is refused."
+            .to_owned(),
+    }
+}
+
 struct Page<'a> {
     root: &'a Value,
+    /// Objects that have a section, with its title.
+    told: Vec<(&'a Value, String)>,
     out: String,
 }
 
@@ -42,6 +102,16 @@ impl<'a> Page<'a> {
         let Some(fields) = schema.get("properties").and_then(Value::as_object) else {
             return;
         };
+        let told = self
+            .told
+            .iter()
+            .find(|(known, _)| std::ptr::eq(*known, schema));
+        if let Some((_, first)) = told {
+            let first = first.clone();
+            self.line(&format!("## `{title}`\n\nThe fields of `{first}`.\n"));
+            return;
+        }
+        self.told.push((schema, title.to_owned()));
         let path = if title == "tollgate.yaml" { "" } else { title };
         self.line(&format!("## `{title}`\n"));
         if !path.is_empty() {

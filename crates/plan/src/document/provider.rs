@@ -130,7 +130,7 @@ impl ProviderEntry {
             one("aws.session_token", &signing.session_token);
         }
         for (name, value) in self.headers.iter() {
-            see(format!("headers.{name}"), value);
+            see(crate::path::join("headers", name), value);
         }
     }
 }

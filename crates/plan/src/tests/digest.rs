@@ -15,6 +15,8 @@ providers:
   b: {kind: openai, api_key: SECRET-5}
 keys:
   - {id: k, secret: tg-SECRET-6-0123456789}
+admin:
+  credentials: [{id: ops, secret: tg-op-SECRET-7-0123456789, role: admin}]
 ";
 
 fn digest(text: &str) -> String {
@@ -27,7 +29,7 @@ fn every_secret_of_the_schema_counts() {
     assert_eq!(before.len(), 16);
     let marked = schema().to_string().matches("\"writeOnly\":true").count();
     assert_eq!(
-        marked, 6,
+        marked, 7,
         "a new secret: add it here and to `Document::secrets`"
     );
     for nth in 1..=marked {

@@ -23,6 +23,7 @@ fn fake() -> Fake {
             ("AWS_ACCESS_KEY_ID", "k"),
             ("AWS_SECRET_ACCESS_KEY", "k"),
             ("TOLLGATE_KEY_CHAT", "tg-0123456789abcdef-chat"),
+            ("TOLLGATE_ADMIN_ACME", "tg-op-0123456789abcdef-acme"),
         ],
         &[
             ("secrets/batch.key", "tg-0123456789abcdef-batch\n"),
@@ -45,6 +46,39 @@ fn the_reference_is_up_to_date() {
         text(path) == reference(),
         "{path} is stale: run TOLLGATE_BLESS=1 cargo test -p tollgate-plan pages"
     );
+}
+
+#[test]
+fn each_rule_has_a_page_with_an_example_that_works() {
+    let bless = std::env::var_os("TOLLGATE_BLESS").is_some();
+    let folder = "docs/reference/rules";
+    let summary = text("docs/SUMMARY.md");
+    for (name, page) in rule_pages() {
+        let path = format!("{folder}/{name}.md");
+        if bless {
+            fs::create_dir_all(root().join(folder)).unwrap();
+            fs::write(root().join(&path), &page).unwrap();
+        }
+        assert!(
+            text(&path) == page,
+            "{path} is stale: run TOLLGATE_BLESS=1 cargo test -p tollgate-plan pages"
+        );
+        assert!(
+            summary.contains(&path["docs/".len()..]),
+            "{path} is not in SUMMARY.md"
+        );
+        let example = page.split("```yaml\n").nth(1).expect("an example");
+        let example = example.split("```").next().expect("an end");
+        let text = format!("providers:\n  openai: {{ api_key: k }}\n{example}");
+        try_with(&text, &fake()).unwrap_or_else(|bad| panic!("{}", render(&bad, &path, false)));
+    }
+    for name in fs::read_dir(root().join(folder)).unwrap() {
+        let name = name.unwrap().file_name().into_string().expect("UTF-8");
+        let known = rule_pages()
+            .iter()
+            .any(|(rule, _)| name == format!("{rule}.md"));
+        assert!(known, "{folder}/{name} is the page of no rule");
+    }
 }
 
 #[test]
