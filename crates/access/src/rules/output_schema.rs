@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::words::shown;
 use crate::facts::{Facts, Given};
 use crate::rule::{Finding, Kind, Rule, Streams, Wrong, schema_of, settings};
 
@@ -25,9 +26,10 @@ pub(super) static KIND: Kind = Kind {
     name: "output_schema",
     doc: "What the text of an answer must be: JSON that fits `schema` (JSON Schema, draft 2020-12 \
           unless `$schema` says another). An answer that does not fit is refused as a whole, so a \
-          stream is held back until it is complete, up to 1 MiB. `$ref` can only lead to a place \
-          within the schema; regular expressions have no look-around and no back-references. \
-          Answers that are tool calls without text are not checked.",
+          stream is held back until it is complete, up to 1 MiB. The schema stands here as it is, or \
+          as JSON in a text, such as one from a file: `schema: ${file:answer.schema.json}`. `$ref` \
+          can only lead to a place within the schema; regular expressions have no look-around and \
+          no back-references. Answers that are tool calls without text are not checked.",
     example: "{ schema: { type: object, required: [answer], properties: { answer: { type: string } } } }",
     streams: Streams::Buffered(ANSWER_BYTES_MAX),
     schema: schema_of::<OutputSchemaSettings>,
@@ -42,7 +44,41 @@ pub(super) static KIND: Kind = Kind {
 #[serde(deny_unknown_fields)]
 struct OutputSchemaSettings {
     /// The JSON Schema that the text of an answer must fit.
-    schema: Map<String, Value>,
+    schema: Written,
+}
+
+/// A schema, as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Written {
+    /// As it is.
+    Plain(Map<String, Value>),
+    /// As JSON in a text.
+    Text(String),
+}
+
+impl Written {
+    fn read(self) -> Result<Value, Wrong> {
+        let text = match self {
+            Self::Plain(schema) => return Ok(Value::Object(schema)),
+            Self::Text(text) => text,
+        };
+        let schema = read(&text).map_err(|error| {
+            Wrong::new(
+                "schema",
+                format!("this text is not JSON: {error}"),
+                "write the JSON Schema as it is, or as JSON in a text",
+            )
+        })?;
+        match schema.is_object() {
+            true => Ok(schema),
+            false => Err(Wrong::new(
+                "schema",
+                "this text is not a JSON object",
+                "write a schema such as `{\"type\": \"object\"}`",
+            )),
+        }
+    }
 }
 
 /// The rule.
@@ -61,9 +97,7 @@ impl fmt::Debug for OutputSchema {
 
 impl OutputSchemaSettings {
     fn checked(self) -> Result<OutputSchema, Wrong> {
-        let title = self.schema.get("title").and_then(Value::as_str);
-        let title = title.map(str::to_owned);
-        let schema = Value::Object(self.schema);
+        let schema = self.schema.read()?;
         let bytes = schema.to_string().len();
         if bytes > SCHEMA_BYTES_MAX {
             return Err(Wrong::new(
@@ -72,6 +106,8 @@ impl OutputSchemaSettings {
                 "write a smaller schema",
             ));
         }
+        let title = schema.get("title").and_then(Value::as_str);
+        let title = title.map(shown);
         let validator = jsonschema::options()
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
@@ -104,11 +140,7 @@ impl OutputSchema {
                 ),
             );
         }
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let read = Strict
-            .deserialize(&mut reader)
-            .and_then(|value| reader.end().map(|()| value));
-        let Ok(value) = read else {
+        let Ok(value) = read(text) else {
             return Finding::breach(
                 "output_not_json",
                 format!(
@@ -147,6 +179,14 @@ impl Rule for OutputSchema {
     fn told(&self) -> String {
         format!("only answers of JSON that fits {}", self.named())
     }
+}
+
+/// Reads a text that is one JSON value.
+fn read(text: &str) -> serde_json::Result<Value> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Strict.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
 /// Reads a value as `serde_json` does, but no object with a name twice, of

@@ -27,12 +27,17 @@ fn tool_calls() {
 
 #[test]
 fn texts_fit_a_schema() {
-    let settings = json!({"schema": {
+    let schema = json!({
         "type": "object",
         "required": ["age"],
-        "properties": {"age": {"type": "integer"}, "name": {"type": "string", "pattern": "^[a-z]+$"}},
+        "properties": {
+            "age": {"type": "integer"},
+            "name": {"type": "string", "pattern": "^[a-z]+$"},
+        },
         "additionalProperties": false,
-    }});
+    });
+    let as_text = json!({"schema": schema.to_string()});
+    let settings = json!({"schema": schema});
     let text = |text: &'static str| Given::Text(text.into());
     for (given, expected) in [
         (text(r#"{"age": 5}"#), None),
@@ -55,12 +60,13 @@ fn texts_fit_a_schema() {
         (Given::ToolCall("anything"), None),
     ] {
         check_given("output_schema", &settings, &given, expected);
+        check_given("output_schema", &as_text, &given, expected);
     }
 }
 
 #[test]
 fn an_answer_that_is_too_deep_or_too_long_does_not_fit() {
-    let settings = json!({"schema": {}});
+    let settings = json!({"schema": "{}"});
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     check_given(
         "output_schema",
@@ -79,7 +85,7 @@ fn an_answer_that_is_too_deep_or_too_long_does_not_fit() {
 
 #[test]
 fn a_refusal_tells_nothing_of_the_answer() {
-    let settings = json!({"schema": {"additionalProperties": {"type": "integer"}}});
+    let settings = json!({"schema": r#"{"additionalProperties": {"type": "integer"}}"#});
     let given = Given::Text(r#"{"hidden-name": "hidden-value"}"#.into());
     let call = Call::chat();
     let verdict = chain("output_schema", &settings, Mode::Enforce).given(&call.facts(), &given);

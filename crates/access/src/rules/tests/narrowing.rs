@@ -122,7 +122,7 @@ fn settings(kind: &'static str) -> BoxedStrategy<Value> {
             .prop_map(|(most, over)| json!({"tokens_max": most, "over": over}))
             .boxed(),
         "output_schema" => select(SCHEMAS)
-            .prop_map(|schema| json!({"schema": serde_json::from_str::<Value>(schema).unwrap()}))
+            .prop_map(|schema| json!({"schema": schema}))
             .boxed(),
         "streaming" => Just(json!({"allowed": false})).boxed(),
         "system_prompt" => Just(json!({"locked": true})).boxed(),

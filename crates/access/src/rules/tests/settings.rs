@@ -204,37 +204,37 @@ fn settings_that_make_no_sense() {
         ),
         (
             "output_schema",
-            json!({"schema": {"$ref": "https://example.com/schema.json"}}),
+            json!({"schema": r#"{"$ref": "https://example.com/schema.json"}"#}),
             "schema",
             "not a usable",
         ),
         (
             "output_schema",
-            json!({"schema": {"$ref": "file:///etc/passwd"}}),
+            json!({"schema": r#"{"$ref": "file:///etc/passwd"}"#}),
             "schema",
             "not a usable",
         ),
         (
             "output_schema",
-            json!({"schema": {"$ref": "#/nowhere"}}),
+            json!({"schema": r##"{"$ref": "#/nowhere"}"##}),
             "schema",
             "not a usable",
         ),
         (
             "output_schema",
-            json!({"schema": {"pattern": "(a)\\1"}}),
+            json!({"schema": r#"{"pattern": "(a)\\1"}"#}),
             "schema",
             "not a usable",
         ),
         (
             "output_schema",
-            json!({"schema": {"pattern": "(\\w{1,999}){1,999}"}}),
+            json!({"schema": r#"{"pattern": "(\\w{1,999}){1,999}"}"#}),
             "schema",
             "not a usable",
         ),
         (
             "output_schema",
-            json!({"schema": {"title": "x".repeat(300_000)}}),
+            json!({"schema": format!("{{\"title\": \"{}\"}}", "x".repeat(300_000))}),
             "schema",
             "more than",
         ),
@@ -413,10 +413,11 @@ fn near_matches_are_told() {
 
 #[test]
 fn schemas_that_lead_to_themselves_come_to_an_end() {
-    let schema = json!({"schema": {
+    let schema = json!({
         "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}},
         "$ref": "#/$defs/node",
-    }});
+    });
+    let schema = json!({"schema": schema.to_string()});
     let given = Given::Text(r#"{"next": {"next": {}}}"#.into());
     check_given("output_schema", &schema, &given, None);
     let given = Given::Text(r#"{"next": {"next": 5}}"#.into());
@@ -428,10 +429,11 @@ fn schemas_that_lead_to_themselves_come_to_an_end() {
     );
     // Such schemas say nothing, so whatever is made of them must only end.
     for circle in [
-        json!({"schema": {"$ref": "#"}}),
-        json!({"schema": {"allOf": [{"$ref": "#"}]}}),
-        json!({"schema": {"not": {"$ref": "#"}}}),
+        json!({"$ref": "#"}),
+        json!({"allOf": [{"$ref": "#"}]}),
+        json!({"not": {"$ref": "#"}}),
     ] {
+        let circle = json!({"schema": circle});
         if let Ok(rule) = compile("output_schema", &circle) {
             rule.given(&Call::chat().facts(), &Given::Text("1".into()));
         }
