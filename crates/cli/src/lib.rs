@@ -1,13 +1,17 @@
 //! The command line: what can be typed, and what the help says.
 //!
-//! `tollgate logs` and `tollgate status` are carried out here too, by the admin
+//! `tollgate logs`, `tollgate status` and `tollgate keys` are carried out here too, by the admin
 //! API of the gateway.
 //!
 //! Deliberately not here: carrying out the other commands, which `gate` does.
 
 mod admin;
 mod config;
+mod keys;
+mod audit;
 mod logs;
+mod plan;
+mod policy;
 mod serve;
 mod status;
 
@@ -17,9 +21,15 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use admin::{AdminArgs, Setting, Trouble};
+pub use audit::{AuditArgs, AuditCommand, read as read_audit};
 pub use config::{ConfigArgs, ConfigCommand, Format, Source};
+pub use keys::{
+    CreateArgs, KeyAt, KeysArgs, KeysCommand, ListArgs, OnRevoke, OneArgs, RevokeArgs, RotateArgs, keys,
+};
 pub use logs::{LogsArgs, LogsCommand, StatusFilter, VerifyArgs, read as read_logs};
-pub use serve::ServeArgs;
+pub use policy::{ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs};
+pub use plan::{PlanArgs, PlanCommand, run as run_plan};
+pub use serve::{PlanOwner, ServeArgs};
 pub use status::{StatusArgs, read as read_status};
 
 /// The command that was typed.
@@ -61,10 +71,18 @@ pub enum Command {
     Serve(ServeArgs),
     /// Check, show or describe the configuration.
     Config(ConfigArgs),
+    /// Explain what policy says of a call, or test it with cases.
+    Policy(PolicyArgs),
     /// Read the records of a running gateway.
     Logs(Box<LogsArgs>),
+    /// Make, list, rotate and revoke keys of a running gateway.
+    Keys(Box<KeysArgs>),
     /// Show how a running gateway is: plan, connections, pools, records.
     Status(StatusArgs),
+    /// Show, compare and change the plan of a running gateway.
+    Plan(PlanArgs),
+    /// Read the journal of changes: who changed what, and when.
+    Audit(AuditArgs),
     /// Print a completion script for a shell.
     #[command(after_help = "Example:\n  \
         tollgate completion bash > /etc/bash_completion.d/tollgate")]

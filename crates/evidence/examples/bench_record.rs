@@ -105,6 +105,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         provider: "openai",
         model: "gpt-5",
         tenant: "acme",
+        use_case: "",
     });
     let bytes = record(1, &names).encode().len();
     writeln!(

@@ -26,6 +26,7 @@
 //! // Handles are resolved once per route and cached by the caller.
 //! let route = meter.route(&RouteKey {
 //!     dialect: "openai", operation: "chat", provider: "acme", model: "a-1", tenant: "t1",
+//!     use_case: "triage",
 //! });
 //!
 //! // At the end, also from a `Drop`: encodes, appends, counts, logs.

@@ -27,6 +27,10 @@ const ROUTES_MAX: usize = 1_000;
 const MODELS_MAX: usize = 500;
 /// Most tenants with metrics of their own.
 const TENANTS_MAX: usize = 500;
+/// Most policy rules with metrics of their own.
+const RULES_MAX: usize = 1_000;
+/// Most use cases (of a tenant) with metrics of their own. Callers name them.
+const USE_CASES_MAX: usize = 500;
 /// Most outcomes of a reload.
 const RELOADS_MAX: usize = 16;
 
@@ -66,12 +70,14 @@ pub struct Meter {
     calls: Family<3, Calls>,
     overhead: Family<2, Overhead>,
     tokens: Family<2, Tokens>,
-    tenants: Family<1, Tenant>,
+    tenants: Family<1, Used>,
+    use_cases: Family<2, Used>,
     faults: [[AtomicU64; ORIGINS.len()]; FaultKind::ALL.len()],
     outcomes: [AtomicU64; OUTCOMES.len()],
     in_flight: Arc<AtomicI64>,
     open_streams: Arc<AtomicI64>,
     reloads: Family<1, AtomicU64>,
+    policy: Family<3, AtomicU64>,
     watched: Mutex<Watched>,
 }
 
@@ -115,6 +121,8 @@ pub struct RouteKey<'a> {
     pub model: &'a str,
     /// Tenant; empty if unknown.
     pub tenant: &'a str,
+    /// Use case; empty if the caller named none.
+    pub use_case: &'a str,
 }
 
 /// The counters of one route, resolved once and cached by the caller.
@@ -124,7 +132,8 @@ pub struct RouteHandles {
     calls: Arc<Calls>,
     overhead: Arc<Overhead>,
     tokens: Arc<Tokens>,
-    tenant: Arc<Tenant>,
+    tenant: Arc<Used>,
+    use_case: Option<Arc<Used>>,
 }
 
 /// Requests by status.
@@ -161,12 +170,25 @@ impl Default for Overhead {
 #[derive(Debug, Default)]
 struct Tokens([AtomicU64; TOKEN_CLASSES.len()]);
 
-/// What one tenant used.
+/// What one tenant or one use case used.
 #[derive(Debug, Default)]
-struct Tenant {
+struct Used {
     requests: AtomicU64,
     tokens_in: AtomicU64,
     tokens_out: AtomicU64,
+}
+
+impl Used {
+    fn add(&self, usage: &Usage) {
+        self.requests.fetch_add(1, Relaxed);
+        let (tokens_in, tokens_out) = (usage.input_total(), usage.output_total());
+        if tokens_in > 0 {
+            self.tokens_in.fetch_add(tokens_in, Relaxed);
+        }
+        if tokens_out > 0 {
+            self.tokens_out.fetch_add(tokens_out, Relaxed);
+        }
+    }
 }
 
 impl Default for Meter {
@@ -190,11 +212,13 @@ impl Meter {
             overhead: Family::new(["dialect", "operation"], 0, ROUTES_MAX),
             tokens: Family::new(["provider", "model"], 0, MODELS_MAX),
             tenants: Family::new(["tenant"], 0, TENANTS_MAX),
+            use_cases: Family::new(["tenant", "use_case"], 0, USE_CASES_MAX),
             faults: Default::default(),
             outcomes: Default::default(),
             in_flight: Arc::default(),
             open_streams: Arc::default(),
             reloads: Family::new(["outcome"], 0, RELOADS_MAX),
+            policy: Family::new(["mode", "verdict", "rule"], 2, RULES_MAX),
             watched: Mutex::default(),
         }
     }
@@ -207,6 +231,7 @@ impl Meter {
             provider,
             model,
             tenant,
+            use_case,
         } = *key;
         Arc::new(RouteHandles {
             statuses: self.requests.get([dialect, operation, provider, model]),
@@ -214,6 +239,10 @@ impl Meter {
             overhead: self.overhead.get([dialect, operation]),
             tokens: self.tokens.get([provider, model]),
             tenant: self.tenants.get([tenant]),
+            use_case: match use_case {
+                "" => None,
+                use_case => Some(self.use_cases.get([tenant, use_case])),
+            },
         })
     }
 
@@ -243,14 +272,9 @@ impl Meter {
                 route.tokens.0[class].fetch_add(tokens, Relaxed);
             }
         }
-        let tenant = &route.tenant;
-        tenant.requests.fetch_add(1, Relaxed);
-        let (tokens_in, tokens_out) = (record.usage.input_total(), record.usage.output_total());
-        if tokens_in > 0 {
-            tenant.tokens_in.fetch_add(tokens_in, Relaxed);
-        }
-        if tokens_out > 0 {
-            tenant.tokens_out.fetch_add(tokens_out, Relaxed);
+        route.tenant.add(&record.usage);
+        if let Some(use_case) = &route.use_case {
+            use_case.add(&record.usage);
         }
         let outcome = OUTCOMES.iter().position(|known| *known == record.outcome);
         self.outcomes[outcome.unwrap_or_default()].fetch_add(1, Relaxed);
@@ -289,6 +313,12 @@ impl Meter {
     /// Counts a reload by its outcome, such as `applied` or `rejected`.
     pub fn reloaded(&self, outcome: &'static str) {
         self.reloads.get([outcome]).fetch_add(1, Relaxed);
+    }
+
+    /// Counts a policy rule that was broken: its mode, what came of it
+    /// (`would_deny`, `warn`, `deny`) and its name.
+    pub fn policy(&self, rule: &str, mode: &str, verdict: &str) {
+        self.policy.get([mode, verdict, rule]).fetch_add(1, Relaxed);
     }
 
     /// Shows the lag of this index.

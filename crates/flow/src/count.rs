@@ -3,6 +3,7 @@
 
 use contract::answer::CountAnswer;
 use contract::chat::{Chat, Part, PartKind, ToolKind};
+use contract::request::EmbedInput;
 use contract::{Answer, Fault, Loss, Task};
 use dialects::Written;
 
@@ -21,10 +22,7 @@ impl Exchange {
     /// Answers a count without an upstream.
     pub(crate) fn count_here(&mut self, asking: &mut Asking<'_>) -> Result<Arrived, Fault> {
         let request = self.read(asking)?;
-        let input_tokens = match &request.task {
-            Task::CountTokens(chat) | Task::Chat(chat) => estimate(chat),
-            Task::Embed(_) => 0,
-        };
+        let input_tokens = tokens(request);
         let answer = Answer::Count(CountAnswer {
             input_tokens,
             cached_tokens: 0,
@@ -39,6 +37,22 @@ impl Exchange {
             "the provider does not count tokens, so the gateway estimated them",
         ));
         Ok(Arrived::json(body, losses))
+    }
+}
+
+/// An estimate of the input tokens of a request.
+pub(crate) fn tokens(request: &contract::Request) -> u64 {
+    match &request.task {
+        Task::CountTokens(chat) | Task::Chat(chat) => estimate(chat),
+        Task::Embed(embed) => {
+            let inputs = embed.inputs.iter();
+            inputs
+                .map(|input| match input {
+                    EmbedInput::Text(words) => text(words),
+                    EmbedInput::Tokens(tokens) => tokens.len() as u64,
+                })
+                .sum()
+        }
     }
 }
 

@@ -2,10 +2,14 @@
 //! record belong to it, never to the future of a response head, so a caller
 //! that goes away at any moment still leaves exactly one record.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::Consumer;
+use access::certificate::Peer;
+use access::identity::{Knock, Standing};
+use access::metadata::{CURRENT, Version};
+use access::{Consumer, KeyLife, Metadata};
 use contract::seams::Ticks;
 use contract::{Fault, FaultKind, Loss, Operation, Origin, Retry};
 use dialects::{Asked, Dialect, Head, Route, Tally};
@@ -15,26 +19,27 @@ use evidence::{
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use judge::{Identified, Readings};
 use plan::{Plan, ProviderPlan};
 use store::Ticket;
 
 use crate::Flow;
 use crate::faults::{internal, no_slot};
+use crate::policy::Held;
 use crate::reply::{
-    ATTEMPTS, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody, SHOULD_RETRY,
+    ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
+    SHOULD_RETRY,
 };
 
 /// Where a request came from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Caller {
     /// Address of the peer; `None` on a unix socket.
     pub address: Option<IpAddr>,
-}
-
-impl Caller {
-    fn is_local(self) -> bool {
-        self.address.is_none_or(|address| address.is_loopback())
-    }
+    /// Its certificate, where the handshake brought one.
+    pub certificate: Option<Arc<Peer>>,
+    /// What the listener says about its callers.
+    pub standing: Arc<Standing>,
 }
 
 /// One exchange in progress. It is large, so it is boxed at its birth and
@@ -49,7 +54,23 @@ pub struct Exchange {
     pub(crate) arrived: Ticks,
     pub(crate) record: Record,
     pub(crate) consumer: Option<Arc<Consumer>>,
+    /// What the key goes through, if it was made at run time.
+    pub(crate) life: Option<Arc<KeyLife>>,
     pub(crate) served: Option<Served>,
+    /// Where the request came from; `None` on a unix socket.
+    pub(crate) address: Option<IpAddr>,
+    /// What the caller told about the call.
+    pub(crate) metadata: Metadata,
+    /// What the caller told in vain: nothing acts on it.
+    pub(crate) unmet: Vec<Loss>,
+    /// The version of the contract that is served.
+    pub(crate) contract: &'static Version,
+    /// What policy holds the call to, where there are rules.
+    pub(crate) held: Option<Arc<Held>>,
+    /// Most output tokens, where something caps them.
+    pub(crate) output_cap: Option<u64>,
+    /// Rules in mode `warn` that were broken.
+    pub(crate) warnings: Vec<String>,
     /// The caller asked for usage in the stream, or its dialect always has it.
     pub(crate) stream_usage: bool,
     slot: Option<Slot>,
@@ -121,7 +142,15 @@ impl Flow {
             head,
             record,
             consumer: None,
+            life: None,
             served: None,
+            address: None,
+            metadata: Metadata::default(),
+            unmet: Vec::new(),
+            contract: &CURRENT,
+            held: None,
+            output_cap: None,
+            warnings: Vec::new(),
             stream_usage: false,
             slot: None,
             _live: self.evidence.meter().enter(),
@@ -165,6 +194,7 @@ impl Exchange {
     }
 
     fn admit(&mut self, caller: Caller) -> Result<(), Fault> {
+        self.address = caller.address;
         if let Some(fault) = self.route.refused.take() {
             if matches!(fault.kind, FaultKind::UnknownPath) {
                 self.record.operation = "".into();
@@ -173,13 +203,45 @@ impl Exchange {
             }
             return Err(fault);
         }
-        let consumer = judge::identify(&self.plan, &self.head.headers, caller.is_local())?.clone();
+        let found = self.identify(&caller)?;
+        self.address = found.address;
+        if let Some(life) = found.life {
+            life.note_used(self.record.arrived_us);
+            self.life = Some(life);
+        }
+        let consumer = found.consumer;
         let who = &mut self.record.who;
         who.key_id = Some(consumer.key_id.clone());
         who.tenant = Some(consumer.tenant.clone());
         who.app = Some(consumer.app.clone());
+        who.user = consumer.user.clone();
         self.consumer = Some(consumer);
         Ok(())
+    }
+
+    fn identify(&self, caller: &Caller) -> Result<Identified, Fault> {
+        let knock = Knock {
+            headers: &self.head.headers,
+            peer: caller.address,
+            certificate: caller.certificate.as_deref(),
+            standing: &caller.standing,
+        };
+        let live = self.flow.keys.load();
+        let tokens = &self.flow.tokens;
+        let found = tokens.with(|issuers, memory| {
+            let readings = Readings {
+                live: &live,
+                issuers,
+                now_us: self.record.arrived_us,
+            };
+            judge::identify(&self.plan, &knock, readings, memory)
+        });
+        found.map_err(|unaccepted| {
+            if let Some(source) = &unaccepted.ask {
+                tokens.ask(source);
+            }
+            unaccepted.fault
+        })
     }
 
     pub(crate) fn consumer(&self) -> Result<&Arc<Consumer>, Fault> {
@@ -228,8 +290,13 @@ impl Exchange {
 
     /// Puts losses into the record and the header.
     pub(crate) fn declare(&mut self, losses: &[Loss], headers: &mut http::HeaderMap) {
-        self.record.losses.extend(losses.iter().map(LossNote::from));
-        if let Some(value) = crate::reply::loss_header(losses) {
+        let unmet = std::mem::take(&mut self.unmet);
+        let all = match unmet.is_empty() {
+            true => Cow::Borrowed(losses),
+            false => Cow::Owned([&unmet, losses].concat()),
+        };
+        self.record.losses.extend(all.iter().map(LossNote::from));
+        if let Some(value) = crate::reply::loss_header(&all) {
             headers.insert(crate::reply::LOSS, value);
         }
     }
@@ -265,6 +332,7 @@ impl Exchange {
             provider: served.map_or("", |attempt| &attempt.provider),
             model: served.map_or("", |attempt| &attempt.model),
             tenant: record.who.tenant.as_deref().unwrap_or_default(),
+            use_case: record.who.use_case.as_deref().unwrap_or_default(),
         };
         let handles = self.flow.handles.of(self.flow.evidence.meter(), &key);
         Some(slot.write(record, &handles))
@@ -280,10 +348,14 @@ impl Exchange {
         self.dialect.dress(&id, &mut headers);
         headers.insert(REQUEST_ID, id);
         headers.insert(PLAN, self.plan.digest_header.clone());
+        headers.insert(CONTRACT, HeaderValue::from_static(self.contract.date));
         if let Some(served) = &self.served {
             headers.insert(PROVIDER, served.provider.name_header.clone());
             headers.insert(MODEL, served.model.clone());
             headers.insert(ATTEMPTS, HeaderValue::from(self.record.attempts.len()));
+        }
+        if let Some(warnings) = self.warn_header() {
+            headers.insert(crate::reply::WARN, warnings);
         }
         headers
     }

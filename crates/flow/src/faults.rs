@@ -51,6 +51,16 @@ pub(crate) fn no_content(bytes_max: usize) -> Fault {
     ))
 }
 
+pub(crate) fn too_long_to_check(bytes_max: usize) -> Fault {
+    Fault::new(
+        FaultKind::Forbidden,
+        Origin::Gateway,
+        "The answer is longer than what a rule of the gateway can check, so it was not passed on. \
+         Ask for a shorter one.",
+    )
+    .because(format!("more than {bytes_max} bytes"))
+}
+
 pub(crate) fn no_slot() -> Fault {
     Fault::new(
         FaultKind::Overloaded,

@@ -27,12 +27,12 @@ struct Memory {
 #[derive(Clone)]
 
 struct Known {
-    names: Arc<[Box<str>; 5]>,
+    names: Arc<[Box<str>; 6]>,
     handles: Arc<RouteHandles>,
 }
 
 impl Known {
-    fn is_of(&self, names: &[&str; 5]) -> bool {
+    fn is_of(&self, names: &[&str; 6]) -> bool {
         let mut pairs = self.names.iter().zip(names);
         pairs.all(|(kept, name)| **kept == **name)
     }
@@ -47,6 +47,7 @@ impl Handles {
             key.provider,
             key.model,
             key.tenant,
+            key.use_case,
         ];
         let mut memory = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(recent) = memory.recent.as_ref().filter(|known| known.is_of(&names)) {

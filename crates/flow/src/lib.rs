@@ -10,14 +10,18 @@ mod arrived;
 mod asking;
 mod attempt;
 mod count;
+mod cut_off;
 mod exchange;
 mod faults;
 mod handles;
 mod local;
+mod metadata;
 mod path;
+mod policy;
 mod prepare;
 mod reply;
 mod stream;
+mod tokens;
 mod whole;
 
 #[cfg(test)]
@@ -25,6 +29,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use access::LiveKeys;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
@@ -34,11 +39,16 @@ use providers::Loans;
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
 pub use reply::{Cut, Reply, ReplyBody, ReplyStream};
+pub use tokens::{AskForKeys, Tokens};
 
 /// What every exchange of a worker needs.
 pub struct Flow {
     /// The plan in force; each exchange loads it once.
     pub plan: Arc<ArcSwap<Plan>>,
+    /// Keys that were made at run time; read once by each exchange.
+    pub keys: Arc<ArcSwap<LiveKeys>>,
+    /// Tokens of identity providers.
+    pub tokens: Tokens,
     /// The way to upstreams.
     pub wire: Arc<dyn Wire>,
     /// Time.

@@ -24,6 +24,7 @@ impl Exchange {
         let answer = model.answer(request)?;
         let mut told = Tally::default();
         told.take(&answer);
+        self.judge_answer(&answer)?;
         self.mark_committed();
         // The ids of the answer, made of this one, say that no provider gave it.
         let id = format!("{}_{}", model.label(), self.id.text().as_str());

@@ -5,7 +5,6 @@ use contract::{Fault, FaultKind, Operation, Origin};
 use dialects::Survey;
 use dialects::json::Doc;
 use evidence::Outcome;
-use judge::Facts;
 use routing::Candidate;
 
 use crate::arrived::Arrived;
@@ -44,27 +43,25 @@ impl Exchange {
     /// Identity was checked when the exchange was opened.
     pub(crate) async fn answer(&mut self, body: Result<Bytes, Fault>) -> Result<Arrived, Fault> {
         match self.route.operation {
-            Operation::ListModels | Operation::GetModel => return self.models(),
+            Operation::ListModels | Operation::GetModel => {
+                self.take_metadata(None)?;
+                return self.models();
+            }
             Operation::Chat | Operation::CountTokens | Operation::Embed => {}
         }
         let body = body?;
         self.record.request.bytes = body.len() as u64;
         let doc = Doc::request(body)?;
-        let survey = self.dialect.survey(&self.route, doc.root())?;
+        let mut survey = self.dialect.survey(&self.route, doc.root())?;
         self.note(&survey);
-        let candidates = {
-            let facts = Facts {
-                consumer: self.consumer()?,
-                operation: self.route.operation,
-                model: &survey.model,
-            };
-            judge::candidates(&self.plan, &facts)?
-        };
+        self.take_metadata(survey.gateway)?;
+        self.hold_output(&mut survey);
         let mut asking = Asking {
             doc: &doc,
             survey,
             canonical: None,
         };
+        let candidates = self.decide(&mut asking)?;
         self.try_each(&mut asking, &candidates).await
     }
 
@@ -108,12 +105,22 @@ impl Exchange {
             .map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX));
     }
 
+    /// Of the caller's two caps on the output the smaller one counts.
+    fn hold_output(&mut self, survey: &mut Survey<'_>) {
+        if let (Some(most), Operation::Chat) = (self.output_cap, self.route.operation) {
+            let own = survey.output_tokens_max.unwrap_or(most);
+            survey.output_tokens_max = Some(own.min(most));
+            self.note(survey);
+        }
+    }
+
     fn models(&mut self) -> Result<Arrived, Fault> {
         let consumer = self.consumer()?.clone();
+        let chain = self.chain()?;
         let id = self.id.text();
         let found = match self.route.model.as_deref() {
-            None => judge::models(&self.plan, &consumer),
-            Some(wanted) => vec![judge::model(&self.plan, &consumer, wanted)?],
+            None => judge::models(&self.plan, &consumer, &chain),
+            Some(wanted) => vec![judge::model(&self.plan, &consumer, &chain, wanted)?],
         };
         let asked = self.asked(id.as_str(), None);
         let body = self.dialect.write_models(&found, &asked);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use contract::seams::{Endpoint, Outbound, Pieces};
-use contract::{Fault, Loss};
+use contract::{Fault, Loss, Operation, Task};
 use dialects::carry;
 use dialects::splice::{self, Edit};
-use dialects::{Call, Dialect, Quirks, Target};
+use dialects::{Call, Dialect, Fit, Quirks, Target};
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use plan::{LossPolicy, ProviderPlan};
@@ -47,7 +47,7 @@ impl Exchange {
         let quirks = provider.kind.quirks;
         let (body, losses) = if same && !carry::may_carry(asking.doc) {
             (
-                splice_body(asking, candidate, (dialect, quirks)),
+                self.splice_body(asking, candidate, (dialect, quirks)),
                 Vec::new(),
             )
         } else {
@@ -103,7 +103,8 @@ impl Exchange {
         ))
     }
 
-    /// Reads the canonical request, if nobody has yet.
+    /// Reads the canonical request, if nobody has yet, and holds it to the
+    /// cap on its output.
     pub(crate) fn read<'a>(
         &self,
         asking: &'a mut Asking<'_>,
@@ -111,7 +112,53 @@ impl Exchange {
         if asking.canonical.is_none() {
             asking.canonical = Some(self.dialect.read_request(&self.route, asking.doc.root())?);
         }
-        Ok(asking.canonical.as_ref().expect("it was just read"))
+        let request = asking.canonical.as_mut().expect("it was just read");
+        if let (Some(most), Task::Chat(chat)) = (self.output_cap, &mut request.task) {
+            let most = u32::try_from(most).unwrap_or(u32::MAX);
+            let own = chat.output_tokens_max.unwrap_or(u32::MAX);
+            chat.output_tokens_max = Some(own.min(most));
+        }
+        Ok(request)
+    }
+
+    /// The caller's own bytes, but for the spans that change.
+    fn splice_body(
+        &self,
+        asking: &Asking<'_>,
+        candidate: &Candidate,
+        (dialect, quirks): (&dyn Dialect, Quirks),
+    ) -> Pieces {
+        let survey = &asking.survey;
+        let mut edits = Vec::new();
+        if let Some(span) = survey.model_span.clone()
+            && *survey.model != *candidate.model
+        {
+            let with = dialects::json::string(&candidate.model).into();
+            edits.push(Edit { span, with });
+        }
+        if let Some(at) = survey.model_at {
+            let with = format!("\"model\":{},", dialects::json::string(&candidate.model)).into();
+            edits.push(Edit { span: at..at, with });
+        }
+        if *survey.model != *candidate.model {
+            edits.extend(dialect.rename_model(asking.doc.root(), &candidate.model));
+        }
+        if survey.stream {
+            edits.extend(survey.ask_usage.clone());
+        }
+        let is_chat = self.route.operation == Operation::Chat;
+        let fit = Fit {
+            quirks,
+            output_tokens_max: self.output_cap.filter(|_| is_chat),
+            strip: survey.gateway.is_some(),
+        };
+        edits.extend(dialect.fit(asking.doc.root(), fit));
+        let body = asking.doc.bytes();
+        if edits.is_empty() {
+            [body.clone()].into_iter().collect()
+        } else {
+            splice::apply(body, edits)
+        }
     }
 
     fn translate(
@@ -141,39 +188,6 @@ impl Exchange {
                 Ok(([written.body].into_iter().collect(), written.losses))
             }
         }
-    }
-}
-
-/// The caller's own bytes, but for the spans that change.
-fn splice_body(
-    asking: &Asking<'_>,
-    candidate: &Candidate,
-    (dialect, quirks): (&dyn Dialect, Quirks),
-) -> Pieces {
-    let survey = &asking.survey;
-    let mut edits = Vec::new();
-    if let Some(span) = survey.model_span.clone()
-        && *survey.model != *candidate.model
-    {
-        let with = dialects::json::string(&candidate.model).into();
-        edits.push(Edit { span, with });
-    }
-    if let Some(at) = survey.model_at {
-        let with = format!("\"model\":{},", dialects::json::string(&candidate.model)).into();
-        edits.push(Edit { span: at..at, with });
-    }
-    if *survey.model != *candidate.model {
-        edits.extend(dialect.rename_model(asking.doc.root(), &candidate.model));
-    }
-    if survey.stream {
-        edits.extend(survey.ask_usage.clone());
-    }
-    edits.extend(dialect.fit(asking.doc.root(), quirks));
-    let body = asking.doc.bytes();
-    if edits.is_empty() {
-        [body.clone()].into_iter().collect()
-    } else {
-        splice::apply(body, edits)
     }
 }
 

@@ -11,7 +11,9 @@ pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("tollgate-provid
 pub(crate) const MODEL: HeaderName = HeaderName::from_static("tollgate-model");
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("tollgate-attempts");
 pub(crate) const PLAN: HeaderName = HeaderName::from_static("tollgate-plan");
+pub(crate) const CONTRACT: HeaderName = HeaderName::from_static("tollgate-contract");
 pub(crate) const LOSS: HeaderName = HeaderName::from_static("tollgate-loss");
+pub(crate) const WARN: HeaderName = HeaderName::from_static("tollgate-warn");
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 

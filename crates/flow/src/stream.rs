@@ -21,6 +21,7 @@ use plan::{ProviderPlan, Times};
 use store::Ticket;
 
 use crate::asking::Asking;
+use crate::cut_off::CutOff;
 use crate::exchange::Exchange;
 use crate::faults::{too_slow, wire_fault};
 use crate::prepare::Prepared;
@@ -28,7 +29,7 @@ use crate::reply::{Cut, Reply, ReplyBody, ReplyStream};
 
 mod through;
 
-use through::Through;
+use through::{Looking, Sight, Through};
 
 /// Frames that are ready together are written together, up to this size.
 const TOGETHER_BYTES_MAX: usize = 16 * 1024;
@@ -39,7 +40,7 @@ const HEAD_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) struct Streaming {
     source: Source,
     through: Through,
-    tally: Tally,
+    sight: Sight,
     /// Bytes that are ready for the caller.
     ready: BytesMut,
     /// One batch that passes as it arrived, kept apart to save a copy.
@@ -128,7 +129,12 @@ impl Streaming {
             body: inbound.body,
             splitter,
         };
-        Self::from(exchange, source, through, provider.times, prepared.losses)
+        let looking = exchange
+            .inspector()
+            .map(|inspector| Looking::new(inspector, prepared.dialect.stream_reader()));
+        let mut stream = Self::from(exchange, source, through, provider.times, prepared.losses);
+        stream.sight.looking = looking;
+        stream
     }
 
     /// The stream of a model inside the gateway.
@@ -165,7 +171,10 @@ impl Streaming {
         Self {
             source,
             through,
-            tally: Tally::default(),
+            sight: Sight {
+                tally: Tally::default(),
+                looking: None,
+            },
             ready: BytesMut::new(),
             whole: Bytes::new(),
             clocked,
@@ -181,14 +190,16 @@ impl Streaming {
     pub(crate) async fn commit(&mut self, exchange: &mut Exchange) -> Result<(), Fault> {
         // Noted at each step, because the caller may leave in any of them, and
         // what a failed attempt cost is billed as well.
-        poll_fn(|cx| {
+        let committed = poll_fn(|cx| {
             let committed = self.poll_commit(cx);
             if let Some(attempt) = exchange.attempt_mut() {
-                attempt.usage = self.tally.usage;
+                attempt.usage = self.sight.tally.usage;
             }
             committed
         })
-        .await?;
+        .await;
+        exchange.note_rulings(&self.sight.take_rulings());
+        committed?;
         let now = exchange.elapsed_us();
         if let Some(attempt) = exchange.attempt_mut() {
             attempt.committed = true;
@@ -199,22 +210,31 @@ impl Streaming {
     }
 
     fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        // What is held back whole has not begun before it ends.
+        let holds = self.sight.holds();
+        let begun = |stream: &Self| stream.sight.tally.committed && holds.is_none();
         loop {
-            if self.tally.committed {
+            if begun(self) {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(fault) = self.tally.fault.take() {
+            if let Some(fault) = self.sight.tally.fault.take() {
                 return Poll::Ready(Err(fault));
             }
             if self.ended {
                 return Poll::Ready(Ok(()));
             }
-            if self.arrived > HEAD_BYTES_MAX {
-                return Poll::Ready(Err(crate::faults::no_content(HEAD_BYTES_MAX)));
+            match holds {
+                Some(limit) if self.arrived > limit => {
+                    return Poll::Ready(Err(crate::faults::too_long_to_check(limit)));
+                }
+                None if self.arrived > HEAD_BYTES_MAX => {
+                    return Poll::Ready(Err(crate::faults::no_content(HEAD_BYTES_MAX)));
+                }
+                Some(_) | None => {}
             }
             match self.poll_more(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(fault)) if self.tally.committed => self.broken = Some(fault),
+                Poll::Ready(Err(fault)) if begun(self) => self.broken = Some(fault),
                 Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
                 Poll::Pending => return Poll::Pending,
             }
@@ -226,7 +246,10 @@ impl Streaming {
         let next = match &mut self.source {
             Source::Local(events) => {
                 match events.next() {
-                    Some(event) => self.through.event(event, &mut self.tally, &mut self.ready),
+                    Some(event) => {
+                        self.through
+                            .event(event, &mut self.sight.tally, &mut self.ready)
+                    }
                     None => self.ended = true,
                 }
                 return Poll::Ready(Ok(()));
@@ -240,7 +263,7 @@ impl Streaming {
             }
             Poll::Ready(Some(Err(fault))) => Err(wire_fault(fault)),
             Poll::Ready(None) => return Poll::Ready(self.close()),
-            Poll::Pending => match self.clocked.poll_overdue(self.tally.committed, cx) {
+            Poll::Pending => match self.clocked.poll_overdue(self.sight.tally.committed, cx) {
                 Poll::Ready(()) => Err(too_slow()),
                 Poll::Pending => return Poll::Pending,
             },
@@ -260,7 +283,7 @@ impl Streaming {
         if !batch.frames.is_empty() {
             let passes = self
                 .through
-                .batch(&batch, &mut self.tally, &mut self.ready)?;
+                .batch(&batch, &mut self.sight, &mut self.ready)?;
             if passes {
                 self.pass(batch);
             }
@@ -294,11 +317,12 @@ impl Streaming {
         self.ended = true;
         if let Source::Upstream { splitter, .. } = &self.source
             && splitter.is_mid_frame()
-            && !self.tally.ended
+            && !self.sight.tally.ended
         {
             return Err(dialects::fold::unfinished());
         }
-        self.through.close(&mut self.tally, &mut self.ready)
+        self.through.close(&mut self.sight, &mut self.ready)?;
+        self.sight.whole()
     }
 
     /// All that is ready for the caller.
@@ -334,9 +358,12 @@ impl Streaming {
         // Nobody asks for them from here on, and a stream may last for long.
         exchange.head.headers = http::HeaderMap::new();
         let open = exchange.flow.evidence.meter().open_stream();
+        let life = exchange.life.take();
+        let cut_off = life.map(|life| CutOff::new(life, exchange.flow.clock.clone()));
         let going = Going {
             stream: self,
             exchange,
+            cut_off,
             declared,
             done: false,
             ticket: None,
@@ -356,6 +383,8 @@ impl Streaming {
 struct Going {
     stream: Box<Streaming>,
     exchange: Box<Exchange>,
+    /// Where a revocation of the key may end the stream.
+    cut_off: Option<CutOff>,
     /// How many losses the head of the answer declared.
     declared: usize,
     done: bool,
@@ -375,8 +404,10 @@ impl Going {
     }
 
     fn note_rest(&mut self) {
-        let tally = std::mem::take(&mut self.stream.tally);
+        let tally = std::mem::take(&mut self.stream.sight.tally);
         self.exchange.note_tally(&tally);
+        let rulings = self.stream.sight.take_rulings();
+        self.exchange.note_rulings(&rulings);
         let all = self
             .stream
             .losses
@@ -412,10 +443,15 @@ impl ReplyStream for Going {
         if let Some(fault) = self.stream.broken.take() {
             return Poll::Ready(self.fail(&fault).map(Ok));
         }
+        if let Some(cut_off) = self.cut_off.as_mut().filter(|_| !self.stream.ended)
+            && let Some(fault) = cut_off.poll_cut(cx)
+        {
+            return Poll::Ready(self.fail(&fault).map(Ok));
+        }
         loop {
             // An error that the upstream reported in the stream: for a caller
             // of the same dialect it has passed as it came.
-            if let Some(fault) = self.stream.tally.fault.take() {
+            if let Some(fault) = self.stream.sight.tally.fault.take() {
                 if self.stream.through.passes_faults() {
                     self.exchange.record.fault = Some(FaultNote::from(&fault));
                     return Poll::Ready(self.last(Outcome::Cut).map(Ok));

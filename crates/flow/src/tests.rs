@@ -4,6 +4,7 @@
 mod faults;
 mod models;
 mod policy;
+mod rules;
 mod world;
 
 use contract::seams::WireFaultKind;
@@ -462,7 +463,7 @@ fn a_caller_who_leaves_cancels_and_leaves_a_record() {
         .into_parts();
     let exchange = world
         .flow
-        .open(head, crate::Caller { address: None })
+        .open(head, crate::Caller::default())
         .ok()
         .expect("admitted");
     let reply = futures_executor::block_on(exchange.run(Ok(ASK_STREAM.into())));

@@ -56,6 +56,10 @@ impl Exchange {
                 .dialect
                 .tally_answer(operation, doc.root(), &mut tally)
                 .map_err(blame)?;
+            if self.reads_answers() {
+                let answer = prepared.dialect.read_answer(operation, doc.root());
+                self.judge_answer(&answer.map_err(blame)?)?;
+            }
             (doc.bytes().clone(), prepared.losses)
         } else {
             let answer = prepared
@@ -63,6 +67,7 @@ impl Exchange {
                 .read_answer(operation, doc.root())
                 .map_err(blame)?;
             tally.take(&answer);
+            self.judge_answer(&answer)?;
             let id = self.id.text();
             let asked = self.asked(id.as_str(), asking.canonical.as_ref());
             let Written { body, losses } = self.dialect.write_answer(&answer, &asked);

@@ -4,13 +4,23 @@
 //! Deliberately not here: IO, clocks, and anything that is not a function of
 //! facts and readings.
 
+mod explain;
+mod policy;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use access::Consumer;
-use contract::{Fault, Operation, glob};
+use access::identity::Knock;
+use access::jwt::{KeySets, Memory, Unaccepted};
+use access::policy::Chain;
+use access::{Consumer, KeyLife, LiveKeys, Shown};
+use contract::{Fault, glob};
 use dialects::ModelEntry;
 use plan::Plan;
 use routing::{Candidate, Known};
+
+pub use explain::{Explanation, Line, explain};
+pub use policy::{Admission, Excluded, admit, chain};
 
 /// Version of the decision code. It rises whenever the same facts and
 /// readings may give another decision.
@@ -21,22 +31,68 @@ pub const DECIDER: u32 = 1;
 pub struct Facts<'a> {
     /// Who calls.
     pub consumer: &'a Consumer,
-    /// What kind of call it is.
-    pub operation: Operation,
+    /// The rules that it is held to.
+    pub chain: &'a Chain,
     /// The model as the caller named it.
     pub model: &'a str,
 }
 
-/// Who is calling, by the key they present.
+/// What is read to tell who is calling.
+#[derive(Clone, Copy, Debug)]
+pub struct Readings<'a> {
+    /// Keys that were made at run time.
+    pub live: &'a LiveKeys,
+    /// Keys of issuers.
+    pub issuers: &'a KeySets,
+    /// Wall time, microseconds since the Unix epoch.
+    pub now_us: u64,
+}
+
+/// Who is calling.
+#[derive(Debug)]
+pub struct Identified {
+    /// Who.
+    pub consumer: Arc<Consumer>,
+    /// The caller's address, beyond trusted proxies; `None` on a unix socket.
+    pub address: Option<IpAddr>,
+    /// What the key goes through, if it was made at run time.
+    pub life: Option<Arc<KeyLife>>,
+}
+
+/// Who is calling, by what they show: a key of the plan, or one that was made
+/// at run time and is in force `now_us`; a token; a certificate; or nothing,
+/// where the listener allows that. `memory` only makes it fast.
 ///
 /// # Errors
-/// `Unauthenticated`, with what to do about it.
-pub fn identify<'p>(
-    plan: &'p Plan,
-    headers: &http::HeaderMap,
-    from_loopback: bool,
-) -> Result<&'p Arc<Consumer>, Fault> {
-    plan.keys.identify(access::present(headers)?, from_loopback)
+/// With what to do about it.
+pub fn identify(
+    plan: &Plan,
+    knock: &Knock<'_>,
+    readings: Readings<'_>,
+    memory: &mut Memory,
+) -> Result<Identified, Box<Unaccepted>> {
+    let mut life = None;
+    let mut key_of = |key: &str, from_loopback: bool| {
+        let shown = Shown {
+            key,
+            from_loopback,
+            now_us: readings.now_us,
+        };
+        let found = plan.keys.identify_any(readings.live, &shown)?;
+        life = found.life.cloned();
+        Ok(found.consumer.clone())
+    };
+    let tokens = access::jwt::Readings {
+        keys: readings.issuers,
+        now_s: readings.now_us / 1_000_000,
+        plan: &plan.digest,
+    };
+    let identity = plan.identity.identify(&mut key_of, knock, tokens, memory)?;
+    Ok(Identified {
+        consumer: identity.consumer,
+        address: identity.address,
+        life,
+    })
 }
 
 /// The candidates that may serve a call, best first.
@@ -45,8 +101,8 @@ pub fn identify<'p>(
 /// `UnknownModel` if nobody serves the model, or not for this caller: a model
 /// that a caller may not use looks like one that does not exist.
 pub fn candidates(plan: &Plan, facts: &Facts<'_>) -> Result<Arc<[Candidate]>, Fault> {
-    let visible = |name: &str| facts.consumer.may_use(name);
-    if !visible(facts.model) {
+    let visible = |name: &str| facts.consumer.may_use(name) && facts.chain.shows_model(name);
+    if !facts.consumer.may_use(facts.model) {
         return Err(plan.models.unknown(facts.model, visible));
     }
     plan.models
@@ -56,7 +112,7 @@ pub fn candidates(plan: &Plan, facts: &Facts<'_>) -> Result<Arc<[Candidate]>, Fa
 
 /// The models that a caller may use, for listing, in order: those that the
 /// plan knows by name, and those that the caller's key names.
-pub fn models<'p>(plan: &'p Plan, consumer: &'p Consumer) -> Vec<ModelEntry<'p>> {
+pub fn models<'p>(plan: &'p Plan, consumer: &'p Consumer, chain: &Chain) -> Vec<ModelEntry<'p>> {
     let mut listed = plan.models.listed();
     for name in consumer.models.iter().flatten() {
         if glob::is_name(name)
@@ -67,7 +123,7 @@ pub fn models<'p>(plan: &'p Plan, consumer: &'p Consumer) -> Vec<ModelEntry<'p>>
     }
     listed
         .into_iter()
-        .filter(|(name, _)| consumer.may_use(name))
+        .filter(|(name, _)| consumer.may_use(name) && chain.shows_model(name))
         .map(|(name, known)| entry(plan, name, known))
         .collect()
 }
@@ -80,9 +136,10 @@ pub fn models<'p>(plan: &'p Plan, consumer: &'p Consumer) -> Vec<ModelEntry<'p>>
 pub fn model<'p>(
     plan: &'p Plan,
     consumer: &Consumer,
+    chain: &Chain,
     name: &'p str,
 ) -> Result<ModelEntry<'p>, Fault> {
-    let visible = |name: &str| consumer.may_use(name);
+    let visible = |name: &str| consumer.may_use(name) && chain.shows_model(name);
     plan.models
         .known(name)
         .filter(|_| visible(name))

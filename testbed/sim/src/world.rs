@@ -77,7 +77,9 @@ impl World {
             clock: Arc::new(clock.clone()),
             dice: Arc::new(SimDice(Mutex::new(scenario.chance.fork()))),
             evidence,
+            keys: Arc::default(),
             loans: Arc::default(),
+            tokens: flow::Tokens::default(),
             handles: Handles::default(),
         });
         Self {
@@ -199,12 +201,11 @@ fn plan(scenario: &Scenario) -> Plan {
         providers,
         models,
         keys,
-        policy: Default::default(),
         settings: Settings {
             answer_bytes_max: scenario.answer_bytes_max,
             losses: scenario.losses,
             unsupported: scenario.unsupported,
-            ..Settings::default()
+            ..Settings::default()..Plan::default()
         },
     }
 }

@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use store::{Health, process};
 
 use super::family::Labels;
-use super::{Calls, Meter, ORIGINS, OUTCOMES, STATUS_CLASSES, STATUSES, TOKEN_CLASSES};
+use super::{Calls, Meter, ORIGINS, OUTCOMES, STATUS_CLASSES, STATUSES, TOKEN_CLASSES, Used};
 use crate::histogram::Histogram;
 
 /// Content type of [`Meter::render`].
@@ -113,16 +113,28 @@ impl Page<'_> {
                 )?;
             }
         }
-        let mut requests = self.counter("tollgate_tenant_requests", "Exchanges by tenant")?;
-        for (labels, member) in meter.tenants.members() {
-            count_seen(&mut requests, labels, member.requests.load(Relaxed))?;
+        self.used("tenant", "tenant", meter.tenants.members())?;
+        self.used("use_case", "use case", meter.use_cases.members())
+    }
+
+    fn used(
+        &mut self,
+        name: &str,
+        by: &str,
+        members: Vec<(Labels, Arc<Used>)>,
+    ) -> Result<(), Error> {
+        let named = format!("tollgate_{name}_requests");
+        let mut requests = self.counter(&named, &format!("Exchanges by {by}"))?;
+        for (labels, member) in &members {
+            count_seen(&mut requests, labels.clone(), member.requests.load(Relaxed))?;
         }
-        let mut tokens = self.counter("tollgate_tenant_tokens", "Tokens by tenant")?;
-        for (labels, member) in meter.tenants.members() {
+        let named = format!("tollgate_{name}_tokens");
+        let mut tokens = self.counter(&named, &format!("Tokens by {by}"))?;
+        for (labels, member) in &members {
             let input = member.tokens_in.load(Relaxed);
-            count_seen(&mut tokens, with(&labels, "direction", "input"), input)?;
+            count_seen(&mut tokens, with(labels, "direction", "input"), input)?;
             let output = member.tokens_out.load(Relaxed);
-            count_seen(&mut tokens, with(&labels, "direction", "output"), output)?;
+            count_seen(&mut tokens, with(labels, "direction", "output"), output)?;
         }
         Ok(())
     }
@@ -150,6 +162,8 @@ impl Page<'_> {
             ("overhead", meter.overhead.overflowed()),
             ("tokens", meter.tokens.overflowed()),
             ("tenants", meter.tenants.overflowed()),
+            ("use_cases", meter.use_cases.overflowed()),
+            ("policy", meter.policy.overflowed()),
         ] {
             count_all(&mut overflow, vec![("family", family.to_owned())], count)?;
         }
@@ -165,6 +179,11 @@ impl Page<'_> {
         let mut reloads = self.counter("tollgate_reloads", "Reloads of the plan by outcome")?;
         for (labels, member) in meter.reloads.members() {
             count_all(&mut reloads, labels, member.load(Relaxed))?;
+        }
+        let mut policy =
+            self.counter("tollgate_policy_breaches", "Policy rules that were broken")?;
+        for (labels, member) in meter.policy.members() {
+            count_all(&mut policy, labels, member.load(Relaxed))?;
         }
         let mut build = self.metric("tollgate_build", "The running build", MetricType::Info)?;
         build.encode_info(&vec![("version", env!("CARGO_PKG_VERSION"))])

@@ -26,6 +26,7 @@ fn key<'a>(model: &'a str, tenant: &'a str) -> RouteKey<'a> {
         provider: "acme",
         model,
         tenant,
+        use_case: "",
     }
 }
 
@@ -137,6 +138,35 @@ fn families_are_capped_and_the_overflow_is_counted() {
     assert_eq!(
         page[r#"tollgate_metric_overflow_total{family="tenants"}"#],
         700.0
+    );
+}
+
+/// Callers name use cases, so their number is bounded, and what is beyond is
+/// counted under `other`.
+#[test]
+fn use_cases_are_counted_up_to_a_cap() {
+    let meter = Arc::new(Meter::new());
+    let count = |use_case: &str| {
+        let key = RouteKey {
+            use_case,
+            ..key("m", "t")
+        };
+        meter.count(&sample::usual(), &meter.route(&key));
+    };
+    count("");
+    for n in 0..600 {
+        count(&format!("case-{n}"));
+    }
+    let page = page(&meter);
+    let of = |use_case: &str, tenant: &str| {
+        format!(r#"tollgate_use_case_requests_total{{tenant="{tenant}",use_case="{use_case}"}}"#)
+    };
+    assert_eq!(page[&of("case-7", "t")], 1.0);
+    assert_eq!(page[&of("other", "other")], 100.0);
+    assert!(!page.contains_key(&of("", "t")), "a call that names none");
+    assert_eq!(
+        page[r#"tollgate_metric_overflow_total{family="use_cases"}"#],
+        100.0
     );
 }
 

@@ -1,10 +1,80 @@
 //! What happens to the frames of a stream on their way through: watched and
 //! passed as they came, or read and written in the caller's dialect.
 
+use access::policy::Ruling;
 use bytes::BytesMut;
 use contract::{Event, Fault, Loss};
-use dialects::framing::{Batch, FrameKind};
+use dialects::framing::{Batch, Frame, FrameKind};
 use dialects::{Keep, StreamReader, StreamWatcher, StreamWriter, Tally};
+
+use crate::policy::Inspector;
+
+/// What sees the frames go by.
+pub(super) struct Sight {
+    /// What is counted.
+    pub(super) tally: Tally,
+    /// Who holds them to the rules, where a rule looks at answers.
+    pub(super) looking: Option<Looking>,
+}
+
+impl Sight {
+    /// A stream is held back whole up to this many bytes.
+    pub(super) fn holds(&self) -> Option<usize> {
+        self.looking.as_ref()?.inspector.holds()
+    }
+
+    /// The answer is whole.
+    pub(super) fn whole(&mut self) -> Result<(), Fault> {
+        let looking = self.looking.as_mut();
+        looking.map_or(Ok(()), |looking| looking.inspector.close())
+    }
+
+    /// Rules that were broken since the last call.
+    pub(super) fn take_rulings(&mut self) -> Vec<Ruling> {
+        let looking = self.looking.as_mut();
+        looking.map_or_else(Vec::new, |looking| looking.inspector.take_rulings())
+    }
+}
+
+/// Holds what comes back to the rules, before it is passed on.
+pub(super) struct Looking {
+    inspector: Inspector,
+    /// Reads the frames of a stream that passes verbatim; a translated one is
+    /// read anyway.
+    reader: Box<dyn StreamReader>,
+    events: Vec<Event>,
+}
+
+impl Looking {
+    pub(super) fn new(inspector: Inspector, reader: Box<dyn StreamReader>) -> Self {
+        Self {
+            inspector,
+            reader,
+            events: Vec::new(),
+        }
+    }
+
+    fn frame(&mut self, frame: Frame<'_>) -> Result<(), Fault> {
+        self.reader.read(frame, &mut self.events)?;
+        self.look()
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), Fault> {
+        self.inspector.event(event)
+    }
+
+    fn close(&mut self) -> Result<(), Fault> {
+        self.reader.close(&mut self.events)?;
+        self.look()
+    }
+
+    fn look(&mut self) -> Result<(), Fault> {
+        for event in self.events.drain(..) {
+            self.inspector.event(&event)?;
+        }
+        Ok(())
+    }
+}
 
 /// The way of frames through the gateway.
 pub(super) enum Through {
@@ -62,11 +132,12 @@ impl Through {
     pub(super) fn batch(
         &mut self,
         batch: &Batch,
-        tally: &mut Tally,
+        sight: &mut Sight,
         out: &mut BytesMut,
     ) -> Result<bool, Fault> {
+        let Sight { tally, looking } = sight;
         match self {
-            Self::Watching(watcher) => watch(watcher.as_mut(), batch, tally, out),
+            Self::Watching(watcher) => watch(watcher.as_mut(), batch, sight, out),
             Self::Translating {
                 reader,
                 writer,
@@ -81,7 +152,8 @@ impl Through {
                         continue;
                     }
                     read = reader.read(frame, events);
-                    write_all(events, writer.as_mut(), tally, text);
+                    let passed = write_all(events, writer.as_mut(), (tally, looking), text);
+                    read = read.and(passed);
                     if read.is_err() {
                         break;
                     }
@@ -109,9 +181,13 @@ impl Through {
     }
 
     /// The upstream closed cleanly.
-    pub(super) fn close(&mut self, tally: &mut Tally, out: &mut BytesMut) -> Result<(), Fault> {
+    pub(super) fn close(&mut self, sight: &mut Sight, out: &mut BytesMut) -> Result<(), Fault> {
+        let Sight { tally, looking } = sight;
         match self {
-            Self::Watching(watcher) => watcher.close(tally),
+            Self::Watching(watcher) => {
+                watcher.close(tally)?;
+                looking.as_mut().map_or(Ok(()), Looking::close)
+            }
             Self::Translating {
                 reader,
                 writer,
@@ -122,10 +198,10 @@ impl Through {
                     return Ok(());
                 }
                 let closed = reader.close(events);
-                write_all(events, writer.as_mut(), tally, text);
+                let passed = write_all(events, writer.as_mut(), (tally, looking), text);
                 out.extend_from_slice(text);
                 text.clear();
-                closed
+                closed.and(passed)
             }
             Self::Writing { .. } => Ok(()),
         }
@@ -150,9 +226,10 @@ impl Through {
 fn watch(
     watcher: &mut dyn StreamWatcher,
     batch: &Batch,
-    tally: &mut Tally,
+    sight: &mut Sight,
     out: &mut BytesMut,
 ) -> Result<bool, Fault> {
+    let Sight { tally, looking } = sight;
     // Frames before the first hidden one need no copy: as long as none is
     // hidden, the batch passes whole.
     let mut copied = None;
@@ -161,7 +238,12 @@ fn watch(
         let keep = match span.kind {
             FrameKind::Silent => Keep::Pass,
             FrameKind::Event | FrameKind::Exception => {
-                match watcher.see(batch.frame(span), tally) {
+                let frame = batch.frame(span);
+                let looked = match looking {
+                    Some(looking) if !ended => looking.frame(frame),
+                    Some(_) | None => Ok(()),
+                };
+                match looked.and_then(|()| watcher.see(frame, tally)) {
                     Ok(keep) => keep,
                     Err(fault) => {
                         // What stands before the bad frame was good.
@@ -198,16 +280,24 @@ fn watch(
 fn write_all(
     events: &mut Vec<Event>,
     writer: &mut dyn StreamWriter,
-    tally: &mut Tally,
+    (tally, looking): (&mut Tally, &mut Option<Looking>),
     text: &mut Vec<u8>,
-) {
+) -> Result<(), Fault> {
+    let mut passed = Ok(());
     for event in events.drain(..) {
-        if tally.fault.is_some() {
+        if tally.fault.is_some() || passed.is_err() {
             continue;
+        }
+        if let Some(looking) = looking {
+            passed = looking.event(&event);
+            if passed.is_err() {
+                continue;
+            }
         }
         tally.note(&event);
         if tally.fault.is_none() {
             writer.write(&event, text);
         }
     }
+    passed
 }

@@ -57,7 +57,7 @@ fn a_slow_reader_holds_the_upstream_back() {
         .into_parts();
     let exchange = world
         .flow
-        .open(head, Caller { address: None })
+        .open(head, Caller::default())
         .ok()
         .expect("admitted");
     let reply = futures_executor::block_on(exchange.run(Ok(ASK_STREAM.into())));

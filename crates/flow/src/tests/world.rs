@@ -14,7 +14,7 @@ use contract::Secret;
 use contract::seams::*;
 use evidence::{Evidence, LogLine, Meter, Record};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use plan::{Plan, ProviderPlan, Settings, Times};
+use plan::{Plan, ProviderPlan, Times};
 use routing::{Candidate, ModelTable};
 use store::{Journal, MemoryJournal};
 
@@ -204,7 +204,11 @@ impl World {
         providers: &[(&str, &str)],
         scripts: Vec<Result<Script, WireFaultKind>>,
     ) -> Self {
-        let plan = plan(providers);
+        Self::of(plan(providers), scripts)
+    }
+
+    /// A world with a plan of its own.
+    pub(super) fn of(plan: Plan, scripts: Vec<Result<Script, WireFaultKind>>) -> Self {
         let wire = Arc::new(FakeWire {
             scripts: Mutex::new(scripts.into()),
             ..FakeWire::default()
@@ -217,7 +221,9 @@ impl World {
             clock: Arc::new(FakeClock::default()),
             dice: Arc::new(FakeDice(AtomicU64::new(1))),
             evidence,
+            keys: Arc::default(),
             loans: Arc::default(),
+            tokens: crate::Tokens::default(),
             handles: crate::Handles::default(),
         });
         Self {
@@ -248,7 +254,7 @@ impl World {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).expect("a request").into_parts();
-        let reply = match self.flow.open(head, Caller { address: None }) {
+        let reply = match self.flow.open(head, Caller::default()) {
             Err(reply) => *reply,
             Ok(exchange) => {
                 let body = Bytes::copy_from_slice(body.as_bytes());
@@ -270,7 +276,10 @@ impl World {
         Got {
             status: reply.status.as_u16(),
             headers: reply.headers,
-            body: String::from_utf8(bytes).expect("UTF-8"),
+            // Event streams are binary; each byte is then a character.
+            body: String::from_utf8(bytes).unwrap_or_else(|bytes| {
+                bytes.as_bytes().iter().map(|byte| *byte as char).collect()
+            }),
         }
     }
 
@@ -345,7 +354,6 @@ pub(super) fn plan(providers: &[(&str, &str)]) -> Plan {
         providers,
         models,
         keys,
-        policy: Default::default(),
-        settings: Settings::default(),
+        ..Plan::default()
     }
 }

@@ -1,0 +1,276 @@
+//! The policy stage: a call is held to the rules of its layers, before
+//! anything is sent and again on what comes back.
+//!
+//! Deliberately not here: what the rules say (`access`) and how they are
+//! composed (`judge`). Here their findings become refusals, headers, metrics
+//! and lines of the record.
+
+mod content;
+mod inspect;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use access::policy::{Chain, Ruling, Verdict};
+use access::{Consumer, Content, Facts, Given, Metadata, Mode};
+use contract::{Answer, Fault, Operation, Origin};
+use evidence::{Decision, Reading, Value};
+use http::HeaderValue;
+use routing::Candidate;
+
+use crate::asking::Asking;
+use crate::exchange::Exchange;
+
+pub(crate) use inspect::Inspector;
+
+/// Longest `tollgate-warn` value, bytes; further warnings are counted there
+/// and stand in the record.
+const WARN_BYTES_MAX: usize = 1_024;
+
+/// What policy holds a call to: owned, because it lasts as long as the answer.
+#[derive(Debug)]
+pub(crate) struct Held {
+    chain: Chain,
+    consumer: Arc<Consumer>,
+    metadata: Metadata,
+    operation: Operation,
+    model: Box<str>,
+    stream: bool,
+    input_tokens: u64,
+    output_tokens_max: Option<u64>,
+    address: Option<IpAddr>,
+    now_s: u64,
+    content: Option<Content>,
+}
+
+impl Held {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            tenant: &self.consumer.tenant,
+            app: &self.consumer.app,
+            key_id: &self.consumer.key_id,
+            groups: &self.consumer.groups,
+            metadata: &self.metadata,
+            operation: self.operation,
+            model: &self.model,
+            stream: self.stream,
+            input_tokens: self.input_tokens,
+            output_tokens_max: self.output_tokens_max,
+            address: self.address,
+            now_s: self.now_s,
+            content: self.content.as_ref(),
+        }
+    }
+
+    /// What the rules say of something that came back.
+    fn given(&self, given: &Given<'_>) -> Verdict {
+        self.chain.given(&self.facts(), given)
+    }
+}
+
+impl Exchange {
+    /// The rules that the call is held to.
+    pub(crate) fn chain(&self) -> Result<Chain, Fault> {
+        let use_case = self.record.who.use_case.as_deref();
+        Ok(judge::chain(&self.plan, self.consumer()?, use_case))
+    }
+
+    /// Holds the call to its rules, and gives the candidates that remain.
+    pub(crate) fn decide(&mut self, asking: &mut Asking<'_>) -> Result<Arc<[Candidate]>, Fault> {
+        let chain = self.chain()?;
+        let consumer = self.consumer()?.clone();
+        if chain.is_empty() {
+            let known = judge::Facts {
+                consumer: &consumer,
+                chain: &chain,
+                model: &asking.survey.model,
+            };
+            return judge::candidates(&self.plan, &known);
+        }
+        let held = self.hold(chain, consumer, asking)?;
+        let facts = held.facts();
+        let admission = judge::admit(&self.plan, &held.consumer, &held.chain, &facts);
+        self.note_facts(&held, &admission.verdict);
+        self.note_rulings(&admission.verdict.rulings);
+        for excluded in &admission.excluded {
+            let candidate = &excluded.candidate;
+            self.record.candidates.push(evidence::Candidate {
+                provider: self.plan.providers[candidate.provider].name.clone(),
+                model: candidate.model.clone(),
+                excluded: Some(format!("policy: {}", excluded.rule).into()),
+                score: None,
+            });
+        }
+        let candidates = admission.outcome?;
+        if let Some((tokens, rule)) = admission.verdict.output_cap {
+            let asked = asking.survey.output_tokens_max;
+            if asked.is_none_or(|asked| asked > tokens) {
+                self.record.decisions.push(Decision {
+                    stage: "policy".into(),
+                    rule: Some(rule),
+                    verdict: "cap".into(),
+                    readings: vec![reading("output_tokens_max", Value::Int(saturated(tokens)))],
+                    ..Decision::default()
+                });
+                self.output_cap = Some(self.output_cap.map_or(tokens, |cap| cap.min(tokens)));
+            }
+        }
+        self.held = Some(Arc::new(held));
+        Ok(candidates)
+    }
+
+    fn hold(
+        &self,
+        chain: Chain,
+        consumer: Arc<Consumer>,
+        asking: &mut Asking<'_>,
+    ) -> Result<Held, Fault> {
+        let content = if chain.needs_content() {
+            Some(content::of(self.read(asking)?))
+        } else {
+            None
+        };
+        let input_tokens = match &asking.canonical {
+            Some(request) => crate::count::tokens(request),
+            // One token is a byte at least.
+            None => self.record.request.bytes,
+        };
+        Ok(Held {
+            chain,
+            consumer,
+            metadata: self.metadata.clone(),
+            operation: self.route.operation,
+            model: asking.survey.model.as_ref().into(),
+            stream: asking.survey.stream,
+            input_tokens,
+            output_tokens_max: asking.survey.output_tokens_max,
+            address: self.address,
+            now_s: self.record.arrived_us / 1_000_000,
+            content,
+        })
+    }
+
+    /// Looks at a whole answer before the caller gets it.
+    pub(crate) fn judge_answer(&mut self, answer: &Answer) -> Result<(), Fault> {
+        let Some(mut inspector) = self.inspector() else {
+            return Ok(());
+        };
+        let found = inspector.answer(answer);
+        self.note_rulings(&inspector.take_rulings());
+        found
+    }
+
+    /// Whether a rule looks at what comes back.
+    pub(crate) fn reads_answers(&self) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| held.chain.reads_answers())
+    }
+
+    /// Who looks at what comes back; `None` where no rule does.
+    pub(crate) fn inspector(&self) -> Option<Inspector> {
+        let held = self.held.as_ref()?;
+        self.reads_answers().then(|| Inspector::new(held.clone()))
+    }
+
+    /// What the decision read, for whoever decides it again.
+    fn note_facts(&mut self, held: &Held, verdict: &Verdict) {
+        let mut readings = vec![
+            reading("rules", Value::Int(i64::from(verdict.asked))),
+            reading("input_tokens", Value::Int(saturated(held.input_tokens))),
+        ];
+        if let Some(address) = held.address {
+            readings.push(reading("address", Value::Word(address.to_string().into())));
+        }
+        for group in held.consumer.groups.iter() {
+            readings.push(reading("group", Value::Word(group.to_string().into())));
+        }
+        if let Some(content) = &held.content {
+            readings.push(reading("system", Value::Int(content.system.into())));
+            for tool in &content.tools {
+                let told = format!("{} {}", tool.kind, tool.name);
+                readings.push(reading("tool", Value::Word(told.into())));
+            }
+            readings.push(reading(
+                "urls",
+                Value::Int(saturated(content.urls.len() as u64)),
+            ));
+        }
+        let denied = verdict.denied().is_some();
+        self.record.decisions.push(Decision {
+            stage: "policy".into(),
+            verdict: if denied { "deny" } else { "allow" }.into(),
+            readings,
+            ..Decision::default()
+        });
+    }
+
+    /// Puts broken rules into the record, the metrics and the warnings.
+    pub(crate) fn note_rulings(&mut self, rulings: &[Ruling]) {
+        for ruling in rulings {
+            let verdict = match ruling.mode {
+                Mode::Off => continue,
+                Mode::Shadow => "would_deny",
+                Mode::Warn => "warn",
+                Mode::Enforce => "deny",
+            };
+            let mode = ruling.mode.name();
+            let meter = self.flow.evidence.meter();
+            meter.policy(&ruling.rule, mode, verdict);
+            self.record.decisions.push(Decision {
+                stage: "policy".into(),
+                rule: Some(ruling.rule.clone()),
+                mode: mode.into(),
+                verdict: verdict.into(),
+                reason: ruling.breach.code.into(),
+                readings: vec![
+                    reading("layer", Value::Name(ruling.layer.clone())),
+                    reading("kind", Value::Word(ruling.kind.into())),
+                ],
+            });
+            if ruling.mode == Mode::Warn {
+                self.warnings
+                    .push(format!("{}; {}", ruling.rule, ruling.breach.code));
+            }
+        }
+    }
+
+    /// The value of `tollgate-warn`: the rules that would deny, with codes.
+    pub(crate) fn warn_header(&self) -> Option<HeaderValue> {
+        if self.warnings.is_empty() {
+            return None;
+        }
+        let mut text = String::new();
+        for (nth, warning) in self.warnings.iter().enumerate() {
+            if text.len() + warning.len() > WARN_BYTES_MAX {
+                text.push_str(&format!(", and {} more", self.warnings.len() - nth));
+                break;
+            }
+            if nth > 0 {
+                text.push_str(", ");
+            }
+            let shown = warning.chars();
+            text.extend(shown.map(|c| if (' '..='~').contains(&c) { c } else { '?' }));
+        }
+        (!text.is_empty()).then(|| HeaderValue::try_from(text).expect("only printable ASCII"))
+    }
+}
+
+/// The refusal of something that the model gave back: nobody sent it on.
+fn refused(ruling: &Ruling) -> Fault {
+    Fault {
+        origin: Origin::Gateway,
+        field: None,
+        ..ruling.fault()
+    }
+}
+
+fn reading(name: &'static str, value: Value) -> Reading {
+    Reading {
+        name: name.into(),
+        value,
+    }
+}
+
+fn saturated(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

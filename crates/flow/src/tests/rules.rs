@@ -1,0 +1,336 @@
+//! Policy on the path: every kind of rule, in every mode, for streams and
+//! whole answers, on every front door.
+
+use std::sync::Arc;
+
+use access::policy::{Layer, Named, Policy};
+use access::{Mode, rule_kind};
+use contract::{ModelCard, Operation};
+use dialects::json::Doc;
+use dialects::{Call, DIALECTS, Dialect, Quirks, Route, Target, Unsupported};
+use serde_json::{Value, json};
+
+use super::world::{Got, Script, World, plan};
+use super::{ANSWER, CHAT, DONE, FRAMES};
+
+/// A call with everything in it that rules look at.
+const FULL: &str = r#"{"model":"m","max_tokens":50,"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"What is at https://evil.example/x ?"}],"tools":[{"type":"function","function":{"name":"get_weather","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]}"#;
+const TOOL_ANSWER: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"up-m","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"t1","type":"function","function":{"name":"get_weather","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#;
+const TOOL_FRAMES: [&str; 3] = [
+    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"look\"},\"finish_reason\":null}]}\n\n",
+    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"t1\",\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"arguments\":\"{}\"}}]},\"finish_reason\":null}]}\n\n",
+    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}],\"usage\":null}\n\n",
+];
+
+/// What a rule is broken by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Any call like [`FULL`].
+    Asking,
+    /// A call like [`FULL`] that streams.
+    Streaming,
+    /// A text that fits no schema.
+    Answering,
+}
+
+/// Settings of each kind that [`FULL`] or its answer breaks.
+fn cases() -> Vec<(&'static str, Value, By)> {
+    vec![
+        ("models", json!({"allow": ["other-*"]}), By::Asking),
+        ("operations", json!({"allow": ["embeddings"]}), By::Asking),
+        ("providers", json!({"deny": ["openai"]}), By::Asking),
+        ("regions", json!({"allow": ["eu-*"]}), By::Asking),
+        (
+            "data_class",
+            json!({"classes": {"public": {}}, "missing": "deny"}),
+            By::Asking,
+        ),
+        ("tools", json!({"deny": ["get_*"]}), By::Asking),
+        ("context_length", json!({"tokens_max": 1}), By::Asking),
+        (
+            "output_length",
+            json!({"tokens_max": 1, "over": "deny"}),
+            By::Asking,
+        ),
+        (
+            "output_schema",
+            json!({"schema": "{\"type\":\"object\"}"}),
+            By::Answering,
+        ),
+        ("streaming", json!({"allowed": false}), By::Streaming),
+        ("system_prompt", json!({"locked": true}), By::Asking),
+        ("sources", json!({"deny": ["evil.example"]}), By::Asking),
+        (
+            "time_window",
+            // 2023-11-14 22:13 UTC, a Tuesday, when this world stands still.
+            json!({"zone": "UTC", "windows": [{"days": ["mon"], "from": "00:00", "to": "24:00"}]}),
+            By::Asking,
+        ),
+        (
+            "required_metadata",
+            json!({"fields": ["use_case"]}),
+            By::Asking,
+        ),
+        (
+            "condition",
+            json!({"deny_if": "model == \"m\" && size(tools) > 0"}),
+            By::Asking,
+        ),
+    ]
+}
+
+fn policy(rules: &[(&str, &str, Value, Mode)]) -> Policy {
+    let rules = rules.iter().map(|(name, kind, settings, mode)| {
+        let kind = rule_kind(kind).expect("a kind");
+        Named {
+            name: (*name).into(),
+            kind,
+            mode: *mode,
+            contact: Some("Ask in #ai.".into()),
+            rule: (kind.compile)(settings).expect("good settings"),
+        }
+    });
+    let layer = Layer {
+        place: "organisation".into(),
+        // As compiling does.
+        rules: rules.filter(|rule| rule.mode != Mode::Off).collect(),
+    };
+    Policy {
+        organisation: Arc::new(layer),
+        ..Policy::default()
+    }
+}
+
+fn world(rules: &[(&str, &str, Value, Mode)], script: Script) -> World {
+    let plan = plan::Plan {
+        policy: policy(rules),
+        ..plan(&[("openai", "openai_chat")])
+    };
+    World::of(plan, vec![Ok(script)])
+}
+
+/// A call of a front door that says what the chat call says.
+fn ask(door: &'static dyn Dialect, chat: &str, stream: bool) -> (String, String) {
+    let body = chat.replacen('{', &format!("{{\"stream\":{stream},"), 1);
+    let reader = dialects::by_name("openai_chat").expect("it exists");
+    let doc = Doc::request(body.clone().into()).expect("JSON");
+    let route = Route::new(reader.id(), Operation::Chat);
+    let request = reader.read_request(&route, doc.root()).expect("a request");
+    let card = ModelCard::unknown("m");
+    let target = Target {
+        card: &card,
+        unsupported: Unsupported::Drop,
+        quirks: Quirks::default(),
+    };
+    let written = door
+        .write_request(&request, &target)
+        .expect("it can be said");
+    let call = Call {
+        operation: Operation::Chat,
+        model: "m",
+        stream,
+        variant: 0,
+        query: None,
+    };
+    let path = door.destination(&call).path;
+    let base = match door.id().0 {
+        "openai_chat" | "openai_responses" => "/v1",
+        "gemini" if !path.starts_with("/v1") => "/v1beta",
+        "anthropic" if !path.starts_with("/v1") => "/v1",
+        _ => "",
+    };
+    let body = String::from_utf8(written.body.to_vec()).expect("UTF-8");
+    (format!("{base}{path}"), body)
+}
+
+/// The upstream's answer; `tool`: it calls one.
+fn answer(stream: bool, tool: bool) -> Script {
+    match (stream, tool) {
+        (false, false) => Script::json(200, ANSWER),
+        (false, true) => Script::json(200, TOOL_ANSWER),
+        (true, false) => {
+            let frames: Vec<&str> = FRAMES.into_iter().chain([DONE]).collect();
+            Script::sse(&frames)
+        }
+        (true, true) => {
+            let frames: Vec<&str> = TOOL_FRAMES.into_iter().chain([DONE]).collect();
+            Script::sse(&frames)
+        }
+    }
+}
+
+/// The answer without what differs from call to call: nothing, as ids come
+/// from dice that begin anew in each world.
+fn told(got: &Got) -> (u16, Vec<(String, String)>, String) {
+    let headers = got.headers.iter();
+    let headers = headers
+        .filter(|(name, _)| *name != "tollgate-warn")
+        .map(|(name, value)| (name.to_string(), value.to_str().expect("ASCII").to_owned()))
+        .collect();
+    (got.status, headers, got.body.clone())
+}
+
+#[test]
+fn every_rule_has_a_case() {
+    for kind in access::RULES {
+        let cases = cases();
+        let found = cases.iter().any(|(name, ..)| *name == kind.name);
+        assert!(found, "`{}` has no case", kind.name);
+    }
+}
+
+#[test]
+fn every_rule_in_every_mode_on_every_door() {
+    for (kind, settings, by) in cases() {
+        for door in DIALECTS.iter().copied() {
+            for stream in [false, true] {
+                if by == By::Streaming && !stream {
+                    continue;
+                }
+                let case = format!("{kind} on {} stream={stream}", door.id());
+                let (path, body) = ask(door, FULL, stream);
+                let run = |mode| {
+                    let world = world(
+                        &[("r", kind, settings.clone(), mode)],
+                        answer(stream, false),
+                    );
+                    let got = world.call(&path, &body);
+                    (world, got)
+                };
+                let (off, plain) = run(Mode::Off);
+                assert_eq!(plain.status, 200, "{case}: {}", plain.body);
+                assert!(!plain.headers.contains_key("tollgate-warn"), "{case}");
+                for mode in [Mode::Shadow, Mode::Warn] {
+                    let (world, got) = run(mode);
+                    assert_eq!(told(&got), told(&plain), "{case} in {mode:?}");
+                    assert_eq!(world.sent(), off.sent(), "{case} in {mode:?}");
+                    let warned = got.headers.contains_key("tollgate-warn");
+                    assert_eq!(warned, mode == Mode::Warn, "{case} in {mode:?}");
+                    let wanted = if mode == Mode::Warn {
+                        "warn"
+                    } else {
+                        "would_deny"
+                    };
+                    let record = &world.records()[0];
+                    let mut decisions = record.decisions.iter();
+                    let noted =
+                        decisions.any(|it| it.rule.as_deref() == Some("r") && it.verdict == wanted);
+                    assert!(noted, "{case} in {mode:?}: {:?}", record.decisions);
+                }
+                let (world, got) = run(Mode::Enforce);
+                assert_eq!(got.status, 403, "{case}: {}", got.body);
+                assert!(
+                    got.body.contains("`r`") && got.body.contains("Ask in #ai."),
+                    "{case}: {}",
+                    got.body
+                );
+                assert!(
+                    world.sent().is_empty() == (by != By::Answering),
+                    "{case}: {:?}",
+                    world.sent()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tool_call_of_the_model_is_held_to_the_rules() {
+    let bare = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    for door in DIALECTS.iter().copied() {
+        for stream in [false, true] {
+            let case = format!("{} stream={stream}", door.id());
+            let (path, body) = ask(door, bare, stream);
+            let rule = ("r", "tools", json!({"deny": ["get_*"]}), Mode::Enforce);
+            let world = world(&[rule], answer(stream, true));
+            let got = world.call(&path, &body);
+            let status = if stream { 200 } else { 403 };
+            assert_eq!(got.status, status, "{case}: {}", got.body);
+            assert!(
+                !got.body.contains("\"get_weather\""),
+                "{case}: {}",
+                got.body
+            );
+            assert!(got.body.contains("rule `r`"), "{case}: {}", got.body);
+            assert!(
+                !got.body.contains("tool_calls\"}") && !got.body.contains("[DONE]"),
+                "{case}: {}",
+                got.body
+            );
+            let record = &world.records()[0];
+            let fault = record.fault.as_ref().expect("a fault");
+            assert_eq!(
+                (&*fault.kind, &*fault.origin),
+                ("forbidden", "gateway"),
+                "{case}"
+            );
+            let denied = |it: &evidence::Decision| it.verdict == "deny" && it.rule.is_some();
+            assert!(
+                record.decisions.iter().any(denied),
+                "{case}: {:?}",
+                record.decisions
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tool_call_in_shadow_passes_untouched() {
+    let bare = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    let (path, body) = ask(
+        dialects::by_name("openai_chat").expect("it exists"),
+        bare,
+        true,
+    );
+    let rule = |mode| ("r", "tools", json!({"deny": ["get_*"]}), mode);
+    let off = world(&[rule(Mode::Off)], answer(true, true));
+    let plain = off.call(&path, &body);
+    let shadow = world(&[rule(Mode::Shadow)], answer(true, true));
+    let got = shadow.call(&path, &body);
+    assert_eq!(told(&got), told(&plain));
+    let decisions = &shadow.records()[0].decisions;
+    assert!(
+        decisions.iter().any(|it| it.verdict == "would_deny"),
+        "{decisions:?}"
+    );
+}
+
+#[test]
+fn a_model_that_is_denied_is_not_listed() {
+    let rule = ("r", "models", json!({"deny": ["m"]}), Mode::Enforce);
+    let world = world(&[rule], Script::json(200, ANSWER));
+    let got = world.ask(
+        http::Method::GET,
+        "/v1/models",
+        "",
+        &[("authorization", "Bearer tg-test")],
+    );
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert!(!got.body.contains("\"m\""), "{}", got.body);
+    let got = world.ask(
+        http::Method::GET,
+        "/v1/models/m",
+        "",
+        &[("authorization", "Bearer tg-test")],
+    );
+    assert_eq!(got.status, 404, "{}", got.body);
+}
+
+#[test]
+fn a_candidate_that_is_denied_is_left_out_and_told() {
+    let rules = [("r", "providers", json!({"deny": ["openai"]}), Mode::Enforce)];
+    let plan = plan::Plan {
+        policy: policy(&rules),
+        ..plan(&[("openai", "openai_chat"), ("mistral", "openai_chat")])
+    };
+    let world = World::of(plan, vec![Ok(Script::json(200, ANSWER))]);
+    let got = world.call(CHAT, FULL);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(got.headers["tollgate-provider"], "mistral");
+    let record = &world.records()[0];
+    let [excluded] = &record.candidates[..] else {
+        panic!("{:?}", record.candidates)
+    };
+    assert_eq!(&*excluded.provider, "openai");
+    assert_eq!(excluded.excluded.as_deref(), Some("policy: r"));
+}

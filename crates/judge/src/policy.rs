@@ -1,0 +1,131 @@
+//! What policy says of a call and of each way to serve it.
+
+use std::sync::Arc;
+
+use access::policy::{Chain, Ruling, Verdict};
+use access::{Consumer, Facts, Place};
+use contract::Fault;
+use plan::Plan;
+use routing::Candidate;
+
+/// The layers that a call belongs to.
+pub fn chain(plan: &Plan, consumer: &Consumer, use_case: Option<&str>) -> Chain {
+    plan.policy.chain(
+        &consumer.tenant,
+        &consumer.app,
+        use_case,
+        consumer.rules.as_ref(),
+    )
+}
+
+/// A candidate that policy leaves out.
+#[derive(Clone, Debug)]
+pub struct Excluded {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// The rule that leaves it out.
+    pub rule: Arc<str>,
+}
+
+/// Whether a call is let in, and where it may go.
+#[derive(Debug)]
+pub struct Admission {
+    /// Every rule that was broken, and the smallest cap.
+    pub verdict: Verdict,
+    /// Candidates that were left out.
+    pub excluded: Vec<Excluded>,
+    /// The candidates that remain, best first; or the refusal.
+    pub outcome: Result<Arc<[Candidate]>, Fault>,
+}
+
+impl Admission {
+    fn refused(verdict: Verdict, fault: Fault) -> Self {
+        Self {
+            verdict,
+            excluded: Vec::new(),
+            outcome: Err(fault),
+        }
+    }
+}
+
+/// Holds a call to its rules: the call as asked first, then each candidate.
+pub fn admit(plan: &Plan, consumer: &Consumer, chain: &Chain, facts: &Facts<'_>) -> Admission {
+    let mut verdict = chain.request(facts);
+    if let Some(denied) = verdict.denied() {
+        let fault = denied.fault();
+        return Admission::refused(verdict, fault);
+    }
+    let known = crate::Facts {
+        consumer,
+        chain,
+        model: facts.model,
+    };
+    let all = match crate::candidates(plan, &known) {
+        Ok(all) => all,
+        Err(fault) => return Admission::refused(verdict, fault),
+    };
+    let mut excluded = Vec::new();
+    let mut first: Option<Ruling> = None;
+    let mut kept = Vec::with_capacity(all.len());
+    for candidate in all.iter() {
+        let found = chain.place(facts, &place(plan, candidate));
+        let denied = found.denied().cloned();
+        merge(&mut verdict, found);
+        match denied {
+            None => kept.push(candidate.clone()),
+            Some(ruling) => {
+                excluded.push(Excluded {
+                    candidate: candidate.clone(),
+                    rule: ruling.rule.clone(),
+                });
+                first.get_or_insert(ruling);
+            }
+        }
+    }
+    let outcome = match first {
+        None => Ok(all),
+        Some(ruling) if kept.is_empty() => Err(ruling.fault()),
+        Some(_) => Ok(kept.into()),
+    };
+    Admission {
+        verdict,
+        excluded,
+        outcome,
+    }
+}
+
+fn place<'a>(plan: &'a Plan, candidate: &'a Candidate) -> Place<'a> {
+    let provider = &plan.providers[candidate.provider];
+    Place {
+        provider: &provider.name,
+        kind: provider.kind.name,
+        model: &candidate.model,
+        region: provider.account.region.as_deref(),
+        context_tokens: candidate.card.context_tokens,
+    }
+}
+
+/// A rule that several candidates break is told once.
+fn merge(verdict: &mut Verdict, found: Verdict) {
+    verdict.asked = verdict.asked.max(found.asked);
+    for ruling in found.rulings {
+        let told = verdict.rulings.iter();
+        let told = told.clone().any(|known| {
+            known.rule == ruling.rule
+                && known.layer == ruling.layer
+                && known.breach.code == ruling.breach.code
+        });
+        if !told {
+            verdict.rulings.push(ruling);
+        }
+    }
+    if let Some((tokens, rule)) = found.output_cap {
+        let smallest = verdict
+            .output_cap
+            .as_ref()
+            .map_or(u64::MAX, |(cap, _)| *cap);
+        if tokens < smallest {
+            verdict.output_cap = Some((tokens, rule));
+        }
+    }
+}
