@@ -124,6 +124,11 @@ impl<'a> Walk<'a> {
             let below = join(path, &key.text);
             let declared = known.and_then(|known| known.get(&key.text)).or(others);
             let Some(declared) = declared else {
+                if schema.get("additionalProperties") == Some(&Value::Bool(true)) {
+                    self.out.places.insert(below, value.place);
+                    map.insert(key.text.clone(), as_written(value));
+                    continue;
+                }
                 self.hide(value);
                 let names = known.into_iter().flatten().map(|(name, _)| name.as_str());
                 let what = format!("there is no field `{}` here", key.text);
@@ -343,4 +348,25 @@ fn sentence(resolved: &Value, field: &Value) -> String {
     let text = said(field).or_else(|| said(resolved)).unwrap_or_default();
     let first = text.split(". ").next().unwrap_or_default();
     first.trim_end_matches('.').replace('\n', " ")
+}
+
+/// A value of which the schema says nothing, by the core schema of YAML 1.2:
+/// plain scalars that look like numbers or switches are such.
+fn as_written(node: &Node) -> Value {
+    match &node.body {
+        Body::Map(fields) => fields
+            .iter()
+            .map(|(key, value)| (key.text.clone(), as_written(value)))
+            .collect(),
+        Body::List(items) => items.iter().map(as_written).collect(),
+        Body::Scalar { .. } if node.is_null() => Value::Null,
+        Body::Scalar { text, plain: false } => Value::String(text.clone()),
+        Body::Scalar { text, plain: true } => match text.as_str() {
+            "true" | "True" | "TRUE" => Value::Bool(true),
+            "false" | "False" | "FALSE" => Value::Bool(false),
+            other => other
+                .parse::<serde_json::Number>()
+                .map_or_else(|_| Value::String(text.clone()), Value::Number),
+        },
+    }
 }

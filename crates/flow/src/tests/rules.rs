@@ -54,7 +54,7 @@ fn cases() -> Vec<(&'static str, Value, By)> {
         ),
         (
             "output_schema",
-            json!({"schema": "{\"type\":\"object\"}"}),
+            json!({"schema": {"type": "object"}}),
             By::Answering,
         ),
         ("streaming", json!({"allowed": false}), By::Streaming),
@@ -333,4 +333,188 @@ fn a_candidate_that_is_denied_is_left_out_and_told() {
     };
     assert_eq!(&*excluded.provider, "openai");
     assert_eq!(excluded.excluded.as_deref(), Some("policy: r"));
+}
+
+#[test]
+fn a_cap_on_the_output_goes_upstream() {
+    let cases = [
+        (
+            r#"{"model":"m","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}"#,
+            "\"max_tokens\":5,",
+        ),
+        (
+            r#"{"model":"m","max_tokens":3,"messages":[{"role":"user","content":"hi"}]}"#,
+            "\"max_tokens\":3,",
+        ),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#,
+            ":5",
+        ),
+    ];
+    for (body, wanted) in cases {
+        for (mode, capped) in [
+            (Mode::Enforce, true),
+            (Mode::Warn, false),
+            (Mode::Shadow, false),
+        ] {
+            let rule = (
+                "r",
+                "output_length",
+                json!({"tokens_max": 5, "over": "cap"}),
+                mode,
+            );
+            let world = world(&[rule], answer(false, false));
+            let got = world.call(CHAT, body);
+            assert_eq!(got.status, 200, "{}", got.body);
+            let sent = &world.sent()[0];
+            if capped {
+                assert!(sent.contains(wanted), "{body} in {mode:?}: {sent}");
+            } else {
+                assert_eq!(*sent, body.replace("\"m\"", "\"up-m\""), "{mode:?}");
+            }
+        }
+    }
+    let rule = (
+        "r",
+        "output_length",
+        json!({"tokens_max": 5, "over": "cap"}),
+        Mode::Enforce,
+    );
+    let world = world(&[rule], answer(false, false));
+    let messages = dialects::by_name("anthropic").expect("it exists");
+    let (path, body) = ask(messages, cases[0].0, false);
+    assert_eq!(world.call(&path, &body).status, 200);
+    assert!(
+        world.sent()[0].contains("\"max_completion_tokens\":5"),
+        "{:?}",
+        world.sent()
+    );
+}
+
+/// What policy decides from a record and the plan alone: the verdict, and the
+/// rules that were broken with their codes.
+fn again(plan: &plan::Plan, record: &evidence::Record) -> (String, Vec<(String, String)>) {
+    let decisions = record.decisions.iter();
+    let read = decisions
+        .clone()
+        .find(|it| it.stage == "policy" && it.rule.is_none());
+    let readings = &read.expect("policy was asked").readings;
+    let words = |name: &str| -> Vec<String> {
+        let found = readings.iter().filter(|it| it.name == name);
+        found
+            .map(|it| match &it.value {
+                evidence::Value::Int(number) => number.to_string(),
+                evidence::Value::Word(word) => word.to_string(),
+                evidence::Value::Name(name) => name.to_string(),
+            })
+            .collect()
+    };
+    let number = |name: &str| {
+        words(name)
+            .first()
+            .map(|it| it.parse::<u64>().expect("a number"))
+    };
+    let mut metadata = access::Metadata::default();
+    for (name, value) in &record.metadata {
+        metadata.set(
+            access::metadata::Field::named(name).expect("a field"),
+            value.clone(),
+        );
+    }
+    let content = number("system").map(|system| access::Content {
+        tools: words("tool")
+            .iter()
+            .map(|told| {
+                let (kind, name) = told.split_once(' ').expect("kind and name");
+                let kinds = ["function", "custom", "hosted"];
+                access::ToolFact {
+                    name: name.into(),
+                    kind: kinds
+                        .into_iter()
+                        .find(|known| *known == kind)
+                        .expect("a kind"),
+                }
+            })
+            .collect(),
+        system: system == 1,
+        urls: Vec::new(),
+    });
+    let groups: Vec<Box<str>> = words("group").into_iter().map(Into::into).collect();
+    let who = &record.who;
+    let text = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
+    let consumer = access::Consumer {
+        groups: groups.into(),
+        ..access::Consumer::new(text(&who.key_id), text(&who.tenant), text(&who.app))
+    };
+    let model = text(&record.request.model);
+    let facts = access::Facts {
+        tenant: &consumer.tenant,
+        app: &consumer.app,
+        key_id: &consumer.key_id,
+        groups: &consumer.groups,
+        metadata: &metadata,
+        operation: Operation::Chat,
+        model: &model,
+        stream: record.request.stream,
+        input_tokens: number("input_tokens").expect("it is recorded"),
+        output_tokens_max: record.request.output_tokens_max.map(u64::from),
+        address: None,
+        now_s: record.arrived_us / 1_000_000,
+        content: content.as_ref(),
+    };
+    let chain = judge::chain(plan, &consumer, who.use_case.as_deref());
+    let admission = judge::admit(plan, &consumer, &chain, &facts);
+    let verdict = match admission.verdict.denied() {
+        Some(_) if admission.outcome.is_err() => "deny",
+        Some(_) | None => "allow",
+    };
+    let rulings = admission.verdict.rulings.iter();
+    let broken = rulings.map(|it| (it.rule.to_string(), it.breach.code.to_owned()));
+    (verdict.to_owned(), broken.collect())
+}
+
+#[test]
+fn a_decision_made_again_from_its_record_is_the_same() {
+    let mut decided = 0;
+    for (kind, settings, by) in cases() {
+        // A URL is content, so no record holds it.
+        if by == By::Answering || kind == "sources" {
+            continue;
+        }
+        for mode in [Mode::Shadow, Mode::Warn, Mode::Enforce] {
+            let rules = [("r", kind, settings.clone(), mode)];
+            let world = world(&rules, answer(true, false));
+            let body = FULL.replacen('{', "{\"stream\":true,", 1);
+            world.call(CHAT, &body);
+            let record = &world.records()[0];
+            let recorded: Vec<(String, String)> = record
+                .decisions
+                .iter()
+                .filter_map(|it| Some((it.rule.as_ref()?.to_string(), it.reason.to_string())))
+                .collect();
+            assert_eq!(
+                recorded.len(),
+                1,
+                "{kind} in {mode:?}: {:?}",
+                record.decisions
+            );
+            let plan = world.flow.plan.load_full();
+            let (verdict, broken) = again(&plan, record);
+            assert_eq!(broken, recorded, "{kind} in {mode:?}");
+            let first = record.decisions.iter().find(|it| it.rule.is_none());
+            assert_eq!(
+                verdict,
+                first.expect("a verdict").verdict,
+                "{kind} in {mode:?}"
+            );
+            // Under another plan it is another decision.
+            let other = plan::Plan {
+                policy: Policy::default(),
+                ..super::world::plan(&[("openai", "openai_chat")])
+            };
+            assert!(again(&other, record).1.is_empty(), "{kind} in {mode:?}");
+            decided += 1;
+        }
+    }
+    assert!(decided >= 30, "{decided}");
 }
