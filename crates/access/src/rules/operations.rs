@@ -82,19 +82,22 @@ impl OperationName {
 
 impl OperationsSettings {
     fn checked(self) -> Result<Box<dyn Rule>, Wrong> {
-        match self.permitted().count() {
-            0 => Err(Wrong::new(
-                "",
-                "this rule permits no call at all",
-                "leave some operations out of `deny`",
-            )),
-            all if all == OperationName::ALL.len() => Err(Wrong::new(
+        // A list of all of them restricts those that are yet to come.
+        if self.allow.is_empty() && self.deny.is_empty() {
+            return Err(Wrong::new(
                 "",
                 "this rule restricts nothing",
                 "write operations under `allow` or `deny`",
-            )),
-            _ => Ok(Box::new(self)),
+            ));
         }
+        if self.permitted().count() == 0 {
+            return Err(Wrong::new(
+                "",
+                "this rule permits no call at all",
+                "leave some operations out of `deny`",
+            ));
+        }
+        Ok(Box::new(self))
     }
 
     fn permits(&self, operation: OperationName) -> bool {

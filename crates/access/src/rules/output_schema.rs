@@ -30,7 +30,7 @@ pub(super) static KIND: Kind = Kind {
           as JSON in a text, such as one from a file: `schema: ${file:answer.schema.json}`. `$ref` \
           can only lead to a place within the schema; regular expressions have no look-around and \
           no back-references. Answers that are tool calls without text are not checked.",
-    example: "{ schema: { type: object, required: [answer], properties: { answer: { type: string } } } }",
+    example: "{ schema: '{\"type\": \"object\", \"required\": [\"answer\"]}' }",
     streams: Streams::Buffered(ANSWER_BYTES_MAX),
     schema: schema_of::<OutputSchemaSettings>,
     compile: |value| {
