@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 pub(crate) use value::plain;
 pub use value::{
-    DATA_CLASSES, FULL_RETENTION, PII_MODES, QUALITIES, RETENTIONS, Shape, TAGS_MAX,
-    TEXT_BYTES_MAX, normal,
+    DATA_CLASSES, PII_MODES, QUALITIES, RETENTIONS, Shape, TAGS_MAX, TEXT_BYTES_MAX, normal,
 };
 pub use version::{CURRENT, VERSIONS, Version};
 

@@ -24,6 +24,8 @@ use names::{Asserted, Slot};
 /// What begins the names of our headers.
 const PREFIX: &str = "tollgate";
 const BAGGAGE: &str = "baggage";
+/// Most characters of a name that a message shows.
+const NAME_CHARS_SHOWN: usize = 64;
 
 /// A call that may tell something.
 #[derive(Clone, Copy, Debug)]
@@ -83,18 +85,20 @@ impl Place<'_> {
     /// As a message names it.
     fn said(self) -> String {
         match self {
-            Self::Header(name) => format!("the header `{name}`"),
-            Self::Body(name) => format!("`{PREFIX}.{name}` in the body"),
-            Self::Baggage(name) => format!("the member `{name}` of the header `baggage`"),
+            Self::Header(name) => format!("the header `{}`", shown(name)),
+            Self::Body(name) => format!("`{PREFIX}.{}` in the body", shown(name)),
+            Self::Baggage(name) => {
+                format!("the member `{}` of the header `baggage`", shown(name))
+            }
         }
     }
 
     /// The path of a fault.
     fn field(self) -> String {
         match self {
-            Self::Header(name) => name.to_owned(),
-            Self::Body(name) => format!("{PREFIX}.{name}"),
-            Self::Baggage(name) => format!("baggage.{name}"),
+            Self::Header(name) => shown(name),
+            Self::Body(name) => format!("{PREFIX}.{}", shown(name)),
+            Self::Baggage(name) => format!("baggage.{}", shown(name)),
         }
     }
 
@@ -113,6 +117,14 @@ impl Place<'_> {
             .collect();
         Fault::bad_request(format!("{head}{} {rest}", letters.as_str())).at(self.field())
     }
+}
+
+/// A name as a message shows it: its head, in one line.
+fn shown(name: &str) -> String {
+    let letters = name.chars().take(NAME_CHARS_SHOWN);
+    letters
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// Reads what a call tells.
@@ -181,12 +193,12 @@ fn version(telling: &Telling<'_>) -> Result<&'static Version, Fault> {
     Ok(told.and_then(Version::dated).unwrap_or(default))
 }
 
+/// Who takes what is told: where, the name as in the body object, the text.
+type See<'s, 'a> = &'s mut dyn FnMut(Place<'a>, &str, Cow<'a, str>) -> Result<(), Fault>;
+
 /// Hands over everything that is told: where, the name as in the body object,
 /// and the text. The stronger places come first.
-fn each<'a>(
-    telling: &Telling<'a>,
-    see: &mut dyn FnMut(Place<'a>, &str, Cow<'a, str>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+fn each<'a>(telling: &Telling<'a>, see: See<'_, 'a>) -> Result<(), Fault> {
     for (name, value) in telling.headers {
         let name = name.as_str();
         let Some(rest) = name.strip_prefix(PREFIX) else {
@@ -227,7 +239,10 @@ fn text<'a>(member: &'a Member<'a>, place: Place<'_>) -> Result<Cow<'a, str>, Fa
         Value::Number(digits) => Ok(Cow::Borrowed(digits)),
         Value::Pairs(pairs) if is_tags => {
             if let Some((key, _)) = pairs.iter().find(|(_, value)| value.contains(',')) {
-                let rest = format!("holds a comma in the value of `{key}`. Leave it out.");
+                let rest = format!(
+                    "holds a comma in the value of `{}`. Leave it out.",
+                    shown(key)
+                );
                 return Err(place.fault(&rest));
             }
             let pairs: Vec<String> = pairs

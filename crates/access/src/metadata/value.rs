@@ -33,9 +33,7 @@ const NANO_DIGITS: i32 = 9;
 pub const QUALITIES: [&str; 3] = ["high", "standard", "cheap"];
 /// What may be kept of the content, strictest first: nothing, its digest, or
 /// what policy allows.
-pub const RETENTIONS: [&str; 3] = ["none", "digest", FULL_RETENTION];
-/// The retention that asks for nothing stricter than policy.
-pub const FULL_RETENTION: &str = "full";
+pub const RETENTIONS: [&str; 3] = ["none", "digest", "full"];
 /// What becomes of personal data, strictest first: the call is refused, or
 /// the data is masked, hashed, replaced until the answer, or passed.
 pub const PII_MODES: [&str; 5] = ["block", "mask", "hash", "replace", "allow"];
@@ -260,7 +258,7 @@ fn nanos(text: &str) -> Option<u128> {
         number.checked_mul(10_u128.checked_pow(shift.unsigned_abs())?)
     } else {
         let unit = 10_u128.checked_pow(shift.unsigned_abs())?;
-        (number % unit == 0).then(|| number / unit)
+        number.is_multiple_of(unit).then(|| number / unit)
     }
 }
 

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use contract::Fault;
 
-use super::{PREFIX, Place};
+use super::{PREFIX, Place, shown};
 use crate::metadata::{Field, TEXT_BYTES_MAX, VERSIONS, Version};
 
 /// Headers of ours that steer a call without being metadata.
 const CONTROLS: [&str; 2] = ["tollgate-annotate", "tollgate-approval"];
 /// Most changed characters of a near match.
 const NEAR_MAX: usize = 2;
+/// Longest name for which a near match is looked for, bytes.
+const NAME_BYTES_NEAR: usize = 64;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +59,12 @@ pub(super) fn of_header<'a>(name: &'a str, rest: &'a str) -> Result<Option<Cow<'
     };
     if name.contains('_') {
         return Err(Fault::bad_request(format!(
-            "The header `{name}` is written with `_` and could be mistaken for `{}`. Write the \
-             name with `-`.",
-            name.replace('_', "-")
+            "The header `{}` is written with `_` and could be mistaken for `{}`. Write the name \
+             with `-`.",
+            shown(name),
+            shown(&name.replace('_', "-"))
         ))
-        .at(name));
+        .at(shown(name)));
     }
     if CONTROLS.contains(&name) {
         return Ok(None);
@@ -138,6 +141,9 @@ fn near(name: &str, in_body: bool, version: &Version) -> Option<&'static str> {
         let alias = alias.map(|alias| (alias, if in_body { alias } else { own }));
         [Some((own, own)), alias].into_iter().flatten()
     });
+    if name.len() > NAME_BYTES_NEAR {
+        return None;
+    }
     names
         .map(|(known, advised)| (strsim::levenshtein(name, known), advised))
         .filter(|(distance, _)| *distance <= NEAR_MAX)

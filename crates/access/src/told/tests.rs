@@ -588,6 +588,22 @@ fn members_of_every_kind() {
     }
 }
 
+/// A message shows the head of a name, in one line, however long it is.
+#[test]
+fn names_are_shown_in_bounds() {
+    let long = "x".repeat(100_000);
+    for fault in [
+        tell(&[], &[(&long, "x")]),
+        tell(&[], &[("use_c\nase\u{1b}[31m", "x")]),
+        tell(&[("baggage", &format!("tollgate.{long}=x"))], &[]),
+    ] {
+        let fault = fault.expect_err("unknown");
+        assert!(fault.public.len() < 700, "{}", fault.public.len());
+        assert!(fault.field.is_some_and(|field| field.len() < 100));
+        assert!(!fault.public.contains(char::is_control), "{}", fault.public);
+    }
+}
+
 /// What is no text of one line is refused; everything else is kept as it is.
 #[test]
 fn hostile_texts_are_kept_as_texts() {
