@@ -25,7 +25,7 @@ use store::Ticket;
 
 use crate::Flow;
 use crate::faults::{internal, no_slot};
-use crate::policy::Held;
+use crate::held::Held;
 use crate::reply::{
     ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
     SHOULD_RETRY,

@@ -6,67 +6,24 @@
 //! and lines of the record.
 
 mod content;
-mod inspect;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use access::policy::{Chain, Ruling, Verdict};
-use access::{Consumer, Content, Facts, Given, Metadata, Mode};
-use contract::{Answer, Fault, Operation, Origin};
+use access::{Consumer, Mode};
+use contract::{Answer, Fault};
 use evidence::{Decision, Reading, Value};
 use http::HeaderValue;
 use routing::Candidate;
 
 use crate::asking::Asking;
 use crate::exchange::Exchange;
-
-pub(crate) use inspect::Inspector;
+use crate::held::Held;
+use crate::inspect::Inspector;
 
 /// Longest `tollgate-warn` value, bytes; further warnings are counted there
 /// and stand in the record.
 const WARN_BYTES_MAX: usize = 1_024;
-
-/// What policy holds a call to: owned, because it lasts as long as the answer.
-#[derive(Debug)]
-pub(crate) struct Held {
-    chain: Chain,
-    consumer: Arc<Consumer>,
-    metadata: Metadata,
-    operation: Operation,
-    model: Box<str>,
-    stream: bool,
-    input_tokens: u64,
-    output_tokens_max: Option<u64>,
-    address: Option<IpAddr>,
-    now_s: u64,
-    content: Option<Content>,
-}
-
-impl Held {
-    fn facts(&self) -> Facts<'_> {
-        Facts {
-            tenant: &self.consumer.tenant,
-            app: &self.consumer.app,
-            key_id: &self.consumer.key_id,
-            groups: &self.consumer.groups,
-            metadata: &self.metadata,
-            operation: self.operation,
-            model: &self.model,
-            stream: self.stream,
-            input_tokens: self.input_tokens,
-            output_tokens_max: self.output_tokens_max,
-            address: self.address,
-            now_s: self.now_s,
-            content: self.content.as_ref(),
-        }
-    }
-
-    /// What the rules say of something that came back.
-    fn given(&self, given: &Given<'_>) -> Verdict {
-        self.chain.given(&self.facts(), given)
-    }
-}
 
 impl Exchange {
     /// The rules that the call is held to.
@@ -131,7 +88,7 @@ impl Exchange {
             None
         };
         let input_tokens = match &asking.canonical {
-            Some(request) => crate::count::tokens(request),
+            Some(request) => crate::estimate::tokens(request),
             // One token is a byte at least.
             None => self.record.request.bytes,
         };
@@ -252,15 +209,6 @@ impl Exchange {
             text.extend(shown.map(|c| if (' '..='~').contains(&c) { c } else { '?' }));
         }
         (!text.is_empty()).then(|| HeaderValue::try_from(text).expect("only printable ASCII"))
-    }
-}
-
-/// The refusal of something that the model gave back: nobody sent it on.
-fn refused(ruling: &Ruling) -> Fault {
-    Fault {
-        origin: Origin::Gateway,
-        field: None,
-        ..ruling.fault()
     }
 }
 

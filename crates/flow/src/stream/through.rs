@@ -7,7 +7,7 @@ use contract::{Event, Fault, Loss};
 use dialects::framing::{Batch, Frame, FrameKind};
 use dialects::{Keep, StreamReader, StreamWatcher, StreamWriter, Tally};
 
-use crate::policy::Inspector;
+use crate::inspect::Inspector;
 
 /// What sees the frames go by.
 pub(super) struct Sight {

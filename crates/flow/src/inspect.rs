@@ -9,7 +9,7 @@ use access::policy::{Ruling, Verdict};
 use access::{Given, Mode, Streams};
 use contract::{Answer, Delta, Event, Fault, PartHead, PartKind};
 
-use super::{Held, refused};
+use crate::held::{Held, refused};
 
 /// Longest text of an answer that is gathered for rules that only watch,
 /// bytes; what is longer is judged by its beginning.
@@ -27,7 +27,7 @@ pub(crate) struct Inspector {
 }
 
 impl Inspector {
-    pub(super) fn new(held: Arc<Held>) -> Self {
+    pub(crate) fn new(held: Arc<Held>) -> Self {
         let streams = held.chain.streams();
         Self {
             held,
@@ -58,7 +58,7 @@ impl Inspector {
     }
 
     /// Looks at a whole answer.
-    pub(super) fn answer(&mut self, answer: &Answer) -> Result<(), Fault> {
+    pub(crate) fn answer(&mut self, answer: &Answer) -> Result<(), Fault> {
         let Answer::Chat(chat) = answer else {
             return Ok(());
         };

@@ -1,0 +1,84 @@
+//! Tokens of a request, estimated by classes of characters: no tokenizer, no
+//! table, good enough for bounds and declared as an estimate.
+
+use contract::chat::{Chat, Part, PartKind, ToolKind};
+use contract::request::EmbedInput;
+use contract::{Request, Task};
+
+/// Characters of Latin text in one token, on average over public tokenizers.
+const LATIN_CHARS_PER_TOKEN: u64 = 4;
+/// Tokens that a message costs besides its text.
+const TOKENS_PER_TURN: u64 = 4;
+/// Tokens of an image whose size is not known.
+const TOKENS_PER_IMAGE: u64 = 1_000;
+
+/// An estimate of the input tokens of a request.
+pub(crate) fn tokens(request: &Request) -> u64 {
+    match &request.task {
+        Task::CountTokens(chat) | Task::Chat(chat) => estimate(chat),
+        Task::Embed(embed) => {
+            let inputs = embed.inputs.iter();
+            inputs
+                .map(|input| match input {
+                    EmbedInput::Text(words) => text(words),
+                    EmbedInput::Tokens(tokens) => tokens.len() as u64,
+                })
+                .sum()
+        }
+    }
+}
+
+fn estimate(chat: &Chat) -> u64 {
+    let turns: u64 = chat
+        .turns
+        .iter()
+        .map(|turn| TOKENS_PER_TURN + turn.parts.iter().map(part).sum::<u64>())
+        .sum();
+    let tools: u64 = chat
+        .tools
+        .iter()
+        .map(|tool| {
+            let definition = match &tool.kind {
+                ToolKind::Function { schema } => schema.as_ref(),
+                ToolKind::Custom { format } => format.as_ref(),
+                ToolKind::Hosted { json, .. } => Some(json),
+            };
+            text(&tool.name)
+                + tool.description.as_deref().map_or(0, text)
+                + definition.map_or(0, |json| text(json.as_str()))
+        })
+        .sum();
+    turns + tools
+}
+
+fn part(part: &Part) -> u64 {
+    match &part.kind {
+        PartKind::Text { text: words, .. }
+        | PartKind::Thinking { text: words }
+        | PartKind::Refusal { text: words } => text(words),
+        PartKind::Image { .. } => TOKENS_PER_IMAGE,
+        PartKind::Audio { .. } | PartKind::File { .. } | PartKind::RedactedThinking => {
+            TOKENS_PER_IMAGE
+        }
+        PartKind::ToolCall(call) => text(&call.name) + text(&call.arguments),
+        PartKind::ToolResult(result) => {
+            result.parts.iter().map(self::part).sum::<u64>()
+                + result.json.as_ref().map_or(0, |json| text(json.as_str()))
+        }
+        PartKind::Opaque { json, .. } => text(json.as_str()),
+    }
+}
+
+/// ASCII at four characters a token, everything else (Chinese, Japanese,
+/// Korean, emoji) at one a token.
+fn text(words: &str) -> u64 {
+    let (mut ascii, mut other) = (0u64, 0u64);
+    for character in words.chars() {
+        if character.is_ascii() {
+            ascii += 1
+        } else {
+            other += 1
+        }
+    }
+    ascii.div_ceil(LATIN_CHARS_PER_TOKEN) + other
+}
