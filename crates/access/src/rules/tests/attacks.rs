@@ -1,5 +1,7 @@
 //! Names and addresses that are written so that a rule might not know them.
 
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::json;
 
 use super::*;
@@ -139,4 +141,123 @@ fn a_denied_host_has_no_other_spelling() {
     }
     let other = Call::chat().url("https://bucher.example/");
     check_request("sources", &settings, &other, None);
+}
+
+/// What expressions are made of, names that are not known among it.
+const TOKENS: &[&str] = &[
+    "model",
+    "user",
+    "groups",
+    "tools",
+    "urls",
+    "stream",
+    "system",
+    "hour",
+    "output_tokens_max",
+    "metadata",
+    "metadata.user",
+    "metadata.x",
+    "has(metadata.user)",
+    "x",
+    "@result",
+    "__result__",
+    "'a'",
+    "\"b\"",
+    "b'c'",
+    "r'd'",
+    "'\u{200b}'",
+    "0",
+    "1u",
+    "-1",
+    "9223372036854775807",
+    "1.5",
+    "1e999",
+    "null",
+    "true",
+    "false",
+    "int",
+    "type",
+    "==",
+    "!=",
+    "<",
+    ">=",
+    "in",
+    "&&",
+    "||",
+    "!",
+    "-",
+    "+",
+    "*",
+    "/",
+    "%",
+    "?",
+    ":",
+    ".",
+    ",",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "size(",
+    "int(",
+    "string(",
+    "double(",
+    ".size()",
+    ".contains(",
+    ".startsWith(",
+    ".exists(x,",
+    ".all(x,",
+    ".map(x,",
+    ".filter(x,",
+    ".exists_one(x,",
+    ".map(x, true,",
+    "[0]",
+    "[-1]",
+    ".?a",
+    "[?0]",
+];
+
+proptest! {
+    #[test]
+    fn no_name_and_no_address_brings_a_rule_to_fall(name in ".{0,40}", url in "\\PC{0,60}") {
+        let call = Call::chat().tool(&name, "function").url(&url);
+        for (kind, settings) in [
+            ("tools", json!({"allow": ["get"]})),
+            ("sources", json!({"allow": ["example.com"]})),
+            ("condition", json!({"deny_if": "tools.exists(t, t == 'x') || size(urls[0]) > 50"})),
+        ] {
+            chain(kind, &settings, Mode::Enforce).request(&call.facts());
+        }
+        let plain = !name.is_empty()
+            && name.bytes().all(|it| it.is_ascii_alphanumeric() || b"_.:-".contains(&it));
+        let all = chain("tools", &json!({"allow": ["*"]}), Mode::Enforce);
+        prop_assert_eq!(all.request(&call.facts()).denied().is_none(), plain);
+    }
+
+    #[test]
+    fn no_expression_brings_its_reader_to_fall(tokens in prop::collection::vec(select(TOKENS), 0..12)) {
+        let source = tokens.concat();
+        for source in [tokens.join(" "), format!("model == 'x' || {source}"), source] {
+            if let Ok(rule) = compile("condition", &json!({"deny_if": source})) {
+                rule.request(&Call::chat().facts());
+                rule.request(&Call::chat().tool("t", "hosted").told(Field::User, "u").facts());
+            }
+        }
+    }
+
+    #[test]
+    fn no_host_pattern_and_no_url_disagree(host in "[a-z0-9.%:-]{1,20}") {
+        let settings = json!({"allow": [host], "schemes": ["https"]});
+        let Ok(rule) = compile("sources", &settings) else {
+            return Ok(());
+        };
+        let host = match host.contains(':') {
+            true => format!("[{host}]"),
+            false => host,
+        };
+        let call = Call::chat().url(&format!("https://{host}/"));
+        prop_assert_eq!(rule.request(&call.facts()), crate::Finding::Pass);
+    }
 }

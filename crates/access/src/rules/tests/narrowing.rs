@@ -265,8 +265,6 @@ fn cap_of(verdict: &Verdict) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn a_further_layer_never_permits_more(
         layers in vec(vec(rule(), 0..4), 0..4),
@@ -304,28 +302,6 @@ proptest! {
         let (one, other) = (build(&layers), build(&layers));
         prop_assert_eq!(verdicts(&one, &call), verdicts(&other, &call));
         prop_assert_eq!(verdicts(&one, &call), verdicts(&one, &call));
-    }
-
-    #[test]
-    fn no_name_and_no_address_brings_a_rule_to_fall(name in ".{0,40}", url in "\\PC{0,60}") {
-        let call = Call::chat().tool(&name, "function").url(&url);
-        for (kind, settings) in [
-            ("tools", json!({"allow": ["get"]})),
-            ("sources", json!({"allow": ["example.com"]})),
-            ("condition", json!({"deny_if": "tools.exists(t, t == 'x') || size(urls[0]) > 50"})),
-        ] {
-            chain(kind, &settings, Mode::Enforce).request(&call.facts());
-        }
-        let plain = !name.is_empty()
-            && name.bytes().all(|it| it.is_ascii_alphanumeric() || b"_.:-".contains(&it));
-        let all = chain("tools", &json!({"allow": ["*"]}), Mode::Enforce);
-        prop_assert_eq!(all.request(&call.facts()).denied().is_none(), plain);
-    }
-
-    #[test]
-    fn no_expression_brings_the_reader_to_fall(source in "[a-z0-9 ().,&|!'\\[\\]{}?:=<>+*/%-]{0,80}") {
-        let _ = compile("condition", &json!({"deny_if": source}));
-        let _ = compile("condition", &json!({"deny_if": format!("model == 'x' || {source}")}));
     }
 }
 
