@@ -8,6 +8,7 @@ mod good;
 mod identity;
 mod keep;
 mod lent;
+mod metadata;
 mod operators;
 mod pages;
 mod policy;

@@ -19,13 +19,6 @@ pub(super) fn compile(entry: &MetadataEntry, findings: &mut Findings) -> Setting
     }
     if let Some(rollout) = &contract.rollout {
         let path = "metadata.contract.rollout";
-        if rollout.percent > 100 {
-            findings.error(
-                format!("{path}.percent"),
-                "there is no such share",
-                "write a number from 0 to 100",
-            );
-        }
         let version = version(Some(&rollout.version), &format!("{path}.version"), findings);
         settings.rollout = version.map(|version| Rollout {
             version,
