@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry, Role};
+pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry};
 pub use identity::{
     AnonymousEntry, CertificateEntry, ClaimsEntry, FixedEntry, ForwardedIn, IdentityEntry,
     IssuerEntry, MatchEntry, OneOrMore, RequiredClaim,

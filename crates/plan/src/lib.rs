@@ -17,6 +17,7 @@ mod load;
 mod path;
 mod plan;
 mod reference;
+mod role;
 mod show;
 mod yaml;
 
@@ -37,6 +38,7 @@ pub use plan::{
     LossPolicy, OperationBytes as OperationLimits, Operator, Plan, ProviderPlan, Settings, Times,
 };
 pub use reference::{reference, rule_pages};
+pub use role::Role;
 pub use show::{show, show_json};
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use providers::{Account, Kind};
 use routing::ModelTable;
 
-use crate::document::Role;
+use crate::role::Role;
 
 /// Everything that decides over an exchange.
 #[derive(Debug)]
