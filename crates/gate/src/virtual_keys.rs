@@ -1,0 +1,410 @@
+//! Virtual keys in force: the table that calls are looked up in, kept in step
+//! with the store. A change by this process is in force before it is answered;
+//! one by another process on the same data folder within [`LOOK_EVERY`].
+//!
+//! Deliberately not here: who may change a key (room `admin`), and how it is
+//! kept (room `store`).
+
+mod digest_key;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use access::{Consumer, KeyLife, LiveKey, LiveKeys};
+use admin::{KeyDesk, Minted};
+use arc_swap::ArcSwap;
+use contract::Secret;
+use contract::seams::Clock;
+use evidence::{Meter, Sample};
+use store::{KeyRow, KeyState, Keys, KeysError, MemoryKeys, OnRevoke, SqliteKeys};
+use transport::RealClock;
+
+/// File of the data folder with the keys.
+const STORE_FILE: &str = "keys.sqlite";
+/// Longest time until a change by another process is in force.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Looks between two times at which uses of keys are written.
+const LOOKS_PER_WRITE: u32 = 40;
+/// Most uses of one write; the rest comes with the next.
+const USES_PER_WRITE: usize = 2_000;
+
+/// The virtual keys of this gateway; clones share everything.
+#[derive(Clone)]
+pub(crate) struct VirtualKeys {
+    desk: Arc<Desk>,
+}
+
+struct Desk {
+    store: Arc<dyn Keys>,
+    clock: RealClock,
+    /// What calls are looked up in.
+    table: Arc<ArcSwap<LiveKeys>>,
+    known: Mutex<Known>,
+}
+
+/// What the table is made of.
+#[derive(Default)]
+struct Known {
+    active: HashMap<String, Active>,
+    /// The last change that was read.
+    seen: u64,
+    /// When the next secret ends.
+    next_end_us: Option<u64>,
+    /// Uses of keys that ended, still to be written.
+    late_uses: Vec<(String, u64)>,
+    /// What the store last failed with, so that it is said once.
+    trouble: Option<String>,
+}
+
+/// A key that works.
+struct Active {
+    row: KeyRow,
+    consumer: Arc<Consumer>,
+    life: Arc<KeyLife>,
+    /// The last use that was written.
+    written_us: u64,
+}
+
+impl Default for VirtualKeys {
+    /// None, and nowhere to keep any but in memory.
+    fn default() -> Self {
+        Self::over(Arc::new(MemoryKeys::default()), LiveKeys::default())
+    }
+}
+
+impl VirtualKeys {
+    /// Those of a data folder.
+    ///
+    /// # Errors
+    /// The store or the key of its digests cannot be used.
+    pub(crate) fn open(data_dir: &Path) -> io::Result<Self> {
+        let store = SqliteKeys::open(&data_dir.join(STORE_FILE)).map_err(io::Error::other)?;
+        let is_empty = store.last_change().map_err(io::Error::other)? == 0;
+        let digest_key = digest_key::load_or_make(data_dir, is_empty)?;
+        let keys = Self::over(Arc::new(store), LiveKeys::new(digest_key));
+        keys.desk.catch_up().map_err(io::Error::other)?;
+        Ok(keys)
+    }
+
+    fn over(store: Arc<dyn Keys>, table: LiveKeys) -> Self {
+        let desk = Desk {
+            store,
+            clock: RealClock::new(),
+            table: Arc::new(ArcSwap::from_pointee(table)),
+            known: Mutex::default(),
+        };
+        Self {
+            desk: Arc::new(desk),
+        }
+    }
+
+    /// What calls are looked up in.
+    pub(crate) fn table(&self) -> Arc<ArcSwap<LiveKeys>> {
+        self.desk.table.clone()
+    }
+
+    /// What the admin API works with.
+    pub(crate) fn admin(&self) -> KeyDesk {
+        let (minter, publisher) = (self.desk.clone(), self.desk.clone());
+        KeyDesk {
+            store: self.desk.store.clone(),
+            mint: Arc::new(move |id| minter.mint(id)),
+            publish: Arc::new(move |row| publisher.publish(row)),
+        }
+    }
+
+    /// Shows how many keys there are.
+    pub(crate) fn show(&self, meter: &Meter) {
+        let desk = self.desk.clone();
+        let help = "Virtual keys by state";
+        meter.watch("tollgate_virtual_keys", help, move || desk.samples());
+    }
+
+    /// Keeps the table in step until it is stopped.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(crate) fn tend(&self) -> io::Result<Tender> {
+        let desk = self.desk.clone();
+        let stop = Arc::<Stop>::default();
+        let told = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("keys".to_owned())
+            .spawn(move || tend(&desk, &told))?;
+        Ok(Tender {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Desk {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // What is left half done by a panic is a table that was not swapped.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new secret: of a new key, or of the key with this id.
+    fn mint(&self, id: Option<&str>) -> io::Result<Minted> {
+        let mut random = [0; access::SECRET_BYTES];
+        fill(&mut random)?;
+        let random = Secret::new(random);
+        let id = match id {
+            Some(id) => id.to_owned(),
+            None => {
+                let mut random = [0; access::ID_BYTES];
+                fill(&mut random)?;
+                access::key_id(&random)
+            }
+        };
+        let secret = access::secret_text(&id, &random);
+        let digest = self.table.load().digest(&secret);
+        Ok(Minted { id, secret, digest })
+    }
+
+    /// Puts a row in force that was just kept.
+    fn publish(&self, row: &KeyRow) {
+        let mut known = self.known();
+        known.take(row.clone(), self.clock.unix_us());
+        self.swap(&mut known);
+    }
+
+    /// Takes in what changed since the last look.
+    fn catch_up(&self) -> Result<(), KeysError> {
+        let seen = self.known().seen;
+        if self.store.last_change()? == seen {
+            return Ok(());
+        }
+        let rows = self.store.changed_after(seen)?;
+        let now_us = self.clock.unix_us();
+        let mut known = self.known();
+        for row in rows {
+            known.seen = known.seen.max(row.change);
+            known.take(row, now_us);
+        }
+        self.swap(&mut known);
+        Ok(())
+    }
+
+    /// Drops what ended, and says when the store fails or is well again.
+    fn look(&self) {
+        let outcome = self.catch_up();
+        let mut known = self.known();
+        let now_us = self.clock.unix_us();
+        if known.next_end_us.is_some_and(|end_us| end_us <= now_us) {
+            self.swap(&mut known);
+        }
+        let trouble = outcome.err().map(|error| error.to_string());
+        if trouble == known.trouble {
+            return;
+        }
+        match &trouble {
+            Some(why) => crate::say(&format!(
+                "{why}; virtual keys stay as they were, and changes by other processes are not \
+                 seen until it works again"
+            )),
+            None => crate::say("the store of virtual keys works again"),
+        }
+        known.trouble = trouble;
+    }
+
+    /// Makes the table anew.
+    fn swap(&self, known: &mut Known) {
+        let now_us = self.clock.unix_us();
+        let table = known.table(now_us);
+        self.table.store(Arc::new(self.table.load().with(table)));
+    }
+
+    fn write_uses(&self) {
+        let uses = self.known().uses();
+        if uses.is_empty() {
+            return;
+        }
+        // What could not be written is noted again by the next use.
+        if let Err(error) = self.store.note_used(&uses) {
+            crate::say(&format!(
+                "{error}; when virtual keys were last used is not written"
+            ));
+        }
+    }
+
+    fn samples(&self) -> Vec<Sample> {
+        let counts = self.store.counts(self.clock.unix_us());
+        let Ok(counts) = counts else {
+            // A gap in the metrics; `look` says why.
+            return Vec::new();
+        };
+        let sample = |state: &str, count: u64| Sample {
+            labels: vec![("state", state.to_owned())],
+            value: count as f64,
+        };
+        vec![
+            sample(KeyState::Active.name(), counts.active - counts.rotating),
+            sample("rotating", counts.rotating),
+            sample(KeyState::Expired.name(), counts.expired),
+            sample(KeyState::Revoked.name(), counts.revoked),
+        ]
+    }
+}
+
+impl Known {
+    /// Takes in a row, unless a newer one of the same key is known.
+    fn take(&mut self, row: KeyRow, now_us: u64) {
+        let before = self.active.get(&row.id);
+        if before.is_some_and(|before| before.row.change >= row.change) {
+            return;
+        }
+        let before = self.active.remove(&row.id);
+        match row.state(now_us) {
+            KeyState::Active => {
+                let cuts = row.on_revoke == OnRevoke::Cut;
+                let (life, written_us) = match before {
+                    Some(before) => (before.life, before.written_us),
+                    None => (
+                        Arc::new(KeyLife::new(cuts)),
+                        row.last_used_us.unwrap_or_default(),
+                    ),
+                };
+                let active = Active {
+                    consumer: Arc::new(consumer(&row)),
+                    life,
+                    written_us,
+                    row,
+                };
+                self.active.insert(active.row.id.clone(), active);
+            }
+            KeyState::Expired | KeyState::Revoked => {
+                if let Some(before) = before {
+                    match (row.revoked_us, row.on_revoke) {
+                        (Some(_), OnRevoke::Finish) => before.life.revoke(),
+                        (Some(_), OnRevoke::Cut) => before.life.cut(),
+                        (None, _) => {}
+                    }
+                    self.late_uses.extend(before.unwritten());
+                }
+            }
+        }
+    }
+
+    /// The table at this time; keys that ended are forgotten.
+    fn table(&mut self, now_us: u64) -> HashMap<[u8; 32], LiveKey> {
+        let over: Vec<String> = self
+            .active
+            .values()
+            .filter(|active| active.row.state(now_us) != KeyState::Active)
+            .map(|active| active.row.id.clone())
+            .collect();
+        for id in over {
+            let ended = self.active.remove(&id);
+            self.late_uses
+                .extend(ended.and_then(|active| active.unwritten()));
+        }
+        let mut table = HashMap::with_capacity(self.active.len());
+        self.next_end_us = None;
+        for active in self.active.values() {
+            for (digest, until_us) in active.row.open_secrets(now_us) {
+                let ends = [self.next_end_us, until_us];
+                self.next_end_us = ends.into_iter().flatten().min();
+                let live = LiveKey {
+                    consumer: active.consumer.clone(),
+                    life: active.life.clone(),
+                    until_us,
+                };
+                table.insert(*digest, live);
+            }
+        }
+        table
+    }
+
+    /// Uses that are not written yet.
+    fn uses(&mut self) -> Vec<(String, u64)> {
+        let mut uses = std::mem::take(&mut self.late_uses);
+        for active in self.active.values_mut() {
+            if uses.len() >= USES_PER_WRITE {
+                break;
+            }
+            if let Some(used) = active.unwritten() {
+                active.written_us = used.1;
+                uses.push(used);
+            }
+        }
+        uses
+    }
+}
+
+impl Active {
+    fn unwritten(&self) -> Option<(String, u64)> {
+        let used_us = self.life.used_us();
+        (used_us > self.written_us).then(|| (self.row.id.clone(), used_us))
+    }
+}
+
+fn consumer(row: &KeyRow) -> Consumer {
+    Consumer {
+        groups: row
+            .groups
+            .iter()
+            .map(|group| group.as_str().into())
+            .collect(),
+        models: row.models.clone(),
+        ..Consumer::new(&*row.id, &*row.tenant, &*row.app)
+    }
+}
+
+fn fill(random: &mut [u8]) -> io::Result<()> {
+    getrandom::fill(random).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// Tells the tender's thread to end.
+#[derive(Default)]
+struct Stop {
+    is_over: Mutex<bool>,
+    told: Condvar,
+}
+
+/// Keeps the table in step for as long as it is held.
+pub(crate) struct Tender {
+    stop: Arc<Stop>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Tender {
+    fn drop(&mut self) {
+        *self
+            .stop
+            .is_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        self.stop.told.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // A tender that panicked has said so itself.
+            drop(thread.join());
+        }
+    }
+}
+
+fn tend(desk: &Desk, stop: &Stop) {
+    let mut looks = 0u32;
+    loop {
+        let is_over = stop.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = stop
+            .told
+            .wait_timeout_while(is_over, LOOK_EVERY, |is_over| !*is_over);
+        let is_over = *waited.unwrap_or_else(PoisonError::into_inner).0;
+        desk.look();
+        looks = looks.wrapping_add(1);
+        if is_over || looks.is_multiple_of(LOOKS_PER_WRITE) {
+            desk.write_uses();
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
