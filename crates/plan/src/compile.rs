@@ -150,6 +150,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let operators = operators::compile(&document.admin, &mut findings);
     let metadata = metadata::compile(&document.metadata, &mut findings);
     let policy = policy::compile(document, &mut findings);
+    policy::explain_empty(document, &policy, &keys, &models, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &given.digest_key);
     // Who has errors to mend is not told this besides.

@@ -205,8 +205,9 @@ fn plan(scenario: &Scenario) -> Plan {
             answer_bytes_max: scenario.answer_bytes_max,
             losses: scenario.losses,
             unsupported: scenario.unsupported,
-            ..Settings::default()..Plan::default()
+            ..Settings::default()
         },
+        ..Plan::default()
     }
 }
 

@@ -1,10 +1,11 @@
 //! Layers and rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use access::policy::{AppPolicy, Layer, Named as NamedRule, Policy, TenantPolicy};
-use access::{Kind, Mode, RULES, Streams};
+use access::policy::{AppPolicy, Layer, Named as NamedRule, Policy, TenantPolicy, empty_because};
+use access::{KeyRing, Kind, Mode, RULES, Streams};
+use routing::ModelTable;
 
 use super::Findings;
 use crate::document::{AppEntry, Document, LayerEntry, Named, PolicyEntry, RuleEntry, TenantEntry};
@@ -32,6 +33,48 @@ pub(super) fn compile(document: &Document, findings: &mut Findings) -> Policy {
         organisation: layer(&entry.rules, &above, findings),
         use_cases: use_cases(&entry.use_cases, &above, findings),
         tenants: tenants(entry, &above, findings),
+    }
+}
+
+/// Warns of keys whose rules leave none of the named models: such a policy is
+/// hardly meant, and mysterious to whoever meets it first as a denial.
+pub(super) fn explain_empty(
+    document: &Document,
+    policy: &Policy,
+    keys: &KeyRing,
+    models: &ModelTable,
+    findings: &mut Findings,
+) {
+    let names: Vec<&str> = models.names().map(|(name, _)| name).collect();
+    // Keys of one app share their layers, save their own.
+    let mut seen: HashMap<(&str, &str), Option<String>> = HashMap::new();
+    let places: HashMap<&str, usize> = document
+        .keys
+        .iter()
+        .enumerate()
+        .map(|(nth, entry)| (entry.id.as_str(), nth))
+        .collect();
+    for consumer in keys.consumers() {
+        let why = || {
+            let (tenant, app) = (&consumer.tenant, &consumer.app);
+            let chain = policy.chain(tenant, app, None, consumer.rules.as_ref());
+            empty_because(&chain, &names)
+        };
+        let why = match consumer.rules {
+            Some(_) => why(),
+            None => {
+                let shared = seen.entry((&consumer.tenant, &consumer.app));
+                shared.or_insert_with(why).clone()
+            }
+        };
+        let (Some(why), Some(nth)) = (why, places.get(&*consumer.key_id)) else {
+            continue;
+        };
+        findings.warn(
+            format!("keys[{nth}]"),
+            format!("no model is left for the key `{}`: {why}", consumer.key_id),
+            "widen one of these rules, or remove the key",
+        );
     }
 }
 
