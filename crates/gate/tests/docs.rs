@@ -37,6 +37,7 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/edge.md",
     "docs/errors.md",
     "docs/evidence.md",
+    "docs/metadata.md",
     "docs/models.md",
     "docs/providers.md",
     "docs/quickstart.md",
