@@ -44,9 +44,13 @@ impl CutOff {
             return Some(revoked());
         }
         let watch = self.watch.as_mut()?;
-        while watch.alarm.poll_ring(cx).is_ready() {
+        if watch.alarm.poll_ring(cx).is_ready() {
             let next = watch.clock.now().plus_ms(LOOK_EVERY_MS);
             watch.alarm.set(next);
+            if watch.alarm.poll_ring(cx).is_ready() {
+                // The clock jumped: look again soon instead of looping here.
+                cx.waker().wake_by_ref();
+            }
         }
         // It may have come between the look and the alarm.
         self.life.is_cut().then(revoked)

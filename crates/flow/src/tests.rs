@@ -2,6 +2,7 @@
 //! case leaves exactly one record.
 
 mod faults;
+mod keys;
 mod metadata;
 mod models;
 mod policy;
