@@ -116,7 +116,7 @@ impl Exchange {
 
     fn models(&mut self) -> Result<Arrived, Fault> {
         let consumer = self.consumer()?.clone();
-        let chain = self.chain()?;
+        let chain = self.decide_listing()?;
         let id = self.id.text();
         let found = match self.route.model.as_deref() {
             None => judge::models(&self.plan, &consumer, &chain),

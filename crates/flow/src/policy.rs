@@ -107,6 +107,34 @@ impl Exchange {
         })
     }
 
+    /// Holds a call that asks for names alone to its rules.
+    pub(crate) fn decide_listing(&mut self) -> Result<Chain, Fault> {
+        let chain = self.chain()?;
+        if chain.is_empty() {
+            return Ok(chain);
+        }
+        let held = Held {
+            chain: chain.clone(),
+            consumer: self.consumer()?.clone(),
+            metadata: self.metadata.clone(),
+            operation: self.route.operation,
+            model: Box::default(),
+            stream: false,
+            input_tokens: 0,
+            output_tokens_max: None,
+            address: self.address,
+            now_s: self.record.arrived_us / 1_000_000,
+            content: None,
+        };
+        let verdict = held.chain.request(&held.facts());
+        self.note_facts(&held, &verdict);
+        self.note_rulings(&verdict.rulings);
+        match verdict.denied() {
+            Some(denied) => Err(denied.fault()),
+            None => Ok(chain),
+        }
+    }
+
     /// Looks at a whole answer before the caller gets it.
     pub(crate) fn judge_answer(&mut self, answer: &Answer) -> Result<(), Fault> {
         let Some(mut inspector) = self.inspector() else {

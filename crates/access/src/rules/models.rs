@@ -14,7 +14,8 @@ pub(super) static KIND: Kind = Kind {
     name: "models",
     doc: "Models that may be asked for, by the name that callers use. `allow` and `deny` are \
           patterns (`*` is any text). A name must match one of `allow`, if there are any, and none \
-          of `deny`. A model that is denied is not listed either. `families` are patterns for the \
+          of `deny`. A model that is denied is not listed either, and `deny` also holds for the \
+          name that the provider knows, so that no alias gets around it. `families` are patterns for the \
           family of the model that is called in the end, whatever name the caller used: the \
           letters that its provider's name for it begins with, after the last `/` and after \
           prefixes such as `eu.vendor.` (`gpt` of `vendor/gpt-5`, `llama` of \
@@ -90,6 +91,15 @@ impl Rule for ModelsSettings {
     }
 
     fn place(&self, _facts: &Facts<'_>, place: &Place<'_>) -> Finding {
+        // A name that is denied is denied under every other name as well:
+        // as `provider/model`, and behind an alias.
+        if patterns::any(&self.deny, place.model) {
+            return Finding::breach_at(
+                "model_not_allowed",
+                format!("The model `{}` may not be used here.", shown(place.model)),
+                "model",
+            );
+        }
         if self.of_family(family(place.model)) {
             return Finding::Pass;
         }

@@ -1,12 +1,20 @@
 //! What rules may see of a body, taken from the canonical request.
 
+use std::borrow::Cow;
+
 use access::{Content, ToolFact};
 use contract::chat::{Chat, Media, Part, PartKind, Role, ToolKind};
-use contract::{Request, Task};
+use contract::{RawJson, Request, Task};
 
 /// Most URLs that are taken from one request; beyond them it is told as a
 /// URL that no rule allows.
 const URLS_MAX: usize = 1_000;
+
+/// Fields of one dialect or another, outside its list of tools, by which a
+/// call offers tools that the provider runs.
+const OFFERING: [&str; 3] = ["mcp_servers", "plugins", "web_search_options"];
+/// Fields by which a call brings instructions that are kept elsewhere.
+const INSTRUCTING: [&str; 2] = ["prompt", "cachedContent"];
 
 /// The content of a request.
 pub(super) fn of(request: &Request) -> Content {
@@ -14,6 +22,17 @@ pub(super) fn of(request: &Request) -> Content {
     match &request.task {
         Task::Chat(chat) | Task::CountTokens(chat) => of_chat(chat, &mut content),
         Task::Embed(_) => {}
+    }
+    for (path, value) in &request.extras.fields {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        if OFFERING.contains(&name) {
+            content.tools.push(ToolFact {
+                name: name.into(),
+                kind: "hosted",
+            });
+        }
+        content.system |= INSTRUCTING.contains(&name);
+        links_of_json(value, &mut content);
     }
     content
 }
@@ -53,13 +72,49 @@ fn of_part(part: &Part, content: &mut Content) {
         PartKind::ToolResult(result) => {
             result.parts.iter().for_each(|part| of_part(part, content));
             if let Some(json) = &result.json {
-                links(json.as_str(), content);
+                links_of_json(json, content);
             }
         }
-        PartKind::ToolCall(call) => links(&call.arguments, content),
-        PartKind::Opaque { json, .. } => links(json.as_str(), content),
+        PartKind::ToolCall(call) => links(&unescaped(&call.arguments), content),
+        PartKind::Opaque { json, .. } => links_of_json(json, content),
         PartKind::Thinking { .. } | PartKind::RedactedThinking => {}
     }
+}
+
+fn links_of_json(json: &RawJson, content: &mut Content) {
+    links(&unescaped(json.as_str()), content);
+}
+
+/// JSON with its slashes, colons and dots written plainly: `\/` and `\u002f`
+/// hide no link.
+fn unescaped(json: &str) -> Cow<'_, str> {
+    if !json.contains('\\') {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let tail = &rest[at + 1..];
+        let hex = tail.strip_prefix('u').and_then(|code| code.get(..4));
+        let code = hex.and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        match code.and_then(char::from_u32) {
+            Some(c) => {
+                out.push(c);
+                rest = &tail[5..];
+            }
+            None => {
+                let c = tail.chars().next().unwrap_or(' ');
+                out.push(match c {
+                    '/' => '/',
+                    _ => ' ',
+                });
+                rest = &tail[c.len_utf8().min(tail.len())..];
+            }
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 /// Links in a text: from a scheme with `://` to the next blank, quote or
@@ -102,6 +157,22 @@ mod tests {
     //! Cases: text, the links in it.
 
     use super::*;
+
+    #[test]
+    fn escapes_hide_no_link() {
+        for json in [
+            r#"{"u":"https:\/\/evil.example\/x"}"#,
+            r#"{"u":"https\u003a\u002F\u002fevil.example/x"}"#,
+            r#"{"u":"\u0068ttps://evil.example/x"}"#,
+        ] {
+            let mut content = Content::default();
+            links_of_json(&RawJson::new(json), &mut content);
+            assert_eq!(&*content.urls[0], "https://evil.example/x", "{json}");
+        }
+        for odd in [r"\", r"\u", r"\u12", r"\ud800x", r#"\"https://a"#] {
+            unescaped(odd);
+        }
+    }
 
     #[test]
     fn links_are_found() {

@@ -518,3 +518,70 @@ fn a_decision_made_again_from_its_record_is_the_same() {
     }
     assert!(decided >= 30, "{decided}");
 }
+
+#[test]
+fn a_denied_model_is_denied_under_another_name() {
+    let rule = || ("r", "models", json!({"deny": ["up-*"]}), Mode::Enforce);
+    for name in ["m", "openai/up-m", "up-m"] {
+        let world = world(&[rule()], answer(false, false));
+        let body = format!(r#"{{"model":"{name}","messages":[{{"role":"user","content":"hi"}}]}}"#);
+        let got = world.call(CHAT, &body);
+        assert!(
+            matches!(got.status, 403 | 404),
+            "{name}: {} {}",
+            got.status,
+            got.body
+        );
+        assert!(world.sent().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn tools_and_links_hide_in_no_field() {
+    let cases = [
+        (
+            "tools",
+            json!({"allow": ["search"]}),
+            r#""web_search_options":{},"#,
+        ),
+        (
+            "tools",
+            json!({"allow": ["search"]}),
+            r#""functions":[{"name":"shell","parameters":{}}],"#,
+        ),
+        (
+            "tools",
+            json!({"kinds": ["function"]}),
+            r#""tools":[{"type":"custom","custom":{"name":"search"}}],"#,
+        ),
+        (
+            "sources",
+            json!({"deny": ["evil.example"]}),
+            r#""x_more":{"u":"https:\/\/evil.example"},"#,
+        ),
+        (
+            "system_prompt",
+            json!({"locked": true}),
+            r#""prompt":{"id":"p"},"#,
+        ),
+    ];
+    for (kind, settings, field) in cases {
+        let world = world(
+            &[("r", kind, settings, Mode::Enforce)],
+            answer(false, false),
+        );
+        let body =
+            format!(r#"{{{field}"model":"m","messages":[{{"role":"user","content":"hi"}}]}}"#);
+        let got = world.call(CHAT, &body);
+        assert_eq!(got.status, 403, "{kind} {field}: {}", got.body);
+    }
+}
+
+#[test]
+fn lists_of_models_are_held_to_the_rules_of_operations() {
+    let rule = ("r", "operations", json!({"allow": ["chat"]}), Mode::Enforce);
+    let world = world(&[rule], answer(false, false));
+    let key = [("authorization", "Bearer tg-test")];
+    let got = world.ask(http::Method::GET, "/v1/models", "", &key);
+    assert_eq!(got.status, 403, "{}", got.body);
+}

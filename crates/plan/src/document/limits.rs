@@ -77,7 +77,7 @@ pub struct OperationBytes {
 pub struct Translation {
     /// A translation that loses something.
     pub losses: Losses,
-    /// Parameters that a model or dialect cannot take.
+    /// What a model or dialect cannot take: parameters, parts, tools.
     pub unsupported: OnUnsupported,
 }
 
