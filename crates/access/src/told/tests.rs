@@ -622,3 +622,58 @@ fn hostile_texts_are_kept_as_texts() {
         }
     }
 }
+
+proptest::proptest! {
+    /// Whatever is told: it is refused in a bounded message of one line, or
+    /// kept as text of one line within bounds.
+    #[test]
+    fn anything_told_is_refused_or_harmless(
+        name in "[a-z_]{0,12}",
+        text in ".{0,40}",
+        baggage in proptest::collection::vec(0x20_u8..0xff, 0..60),
+        nth in 0..Field::ALL.len(),
+    ) {
+        let mut headers = HeaderMap::new();
+        let noise = [b"tollgate.user=", &baggage[..]].concat();
+        if let Ok(value) = HeaderValue::from_bytes(&noise) {
+            headers.insert(BAGGAGE, value);
+        }
+        let member = |name: &str| Member {
+            name: name.to_owned().into(),
+            value: Value::Text(text.clone().into()),
+        };
+        let body = [member(Field::ALL[nth].name()), member(&name)];
+        for body in [&body[..1], &body] {
+            let told = read(&Telling {
+                headers: &headers,
+                body,
+                consumer: &consumer(),
+                settings: &Settings::default(),
+            });
+            match told {
+                Ok(told) => for (_, value) in told.metadata.iter() {
+                    assert!(!value.contains(char::is_control) && value.len() <= 512);
+                    assert!(!value.is_empty());
+                },
+                Err(fault) => {
+                    assert!(matches!(fault.status(), 400 | 403), "{fault:?}");
+                    assert!(fault.public.len() < 1_000 && fault.field.is_some());
+                    assert!(!fault.public.contains(char::is_control), "{}", fault.public);
+                }
+            }
+        }
+    }
+
+    /// A normal form is its own normal form.
+    #[test]
+    fn a_normal_form_stays(text in "\\PC{1,20}|[0-9a-z=, ]{1,20}", nth in 0..Field::ALL.len()) {
+        let field = Field::ALL[nth];
+        let normal = |text: &str| {
+            metadata::normal(field, text, &CURRENT, &Settings::default())
+        };
+        // Money is told in dollars and kept in nano-dollars.
+        if let Ok(value) = normal(&text) && field != Field::MaxCost {
+            assert_eq!(normal(&value), Ok(value));
+        }
+    }
+}
