@@ -1,7 +1,7 @@
 //! The testbed: what the gateway is proved and measured against.
 //!
 //! `upstream` plays the vendors, strictly and deterministically; `load` sends load and measures;
-//! `bench` puts both around a proxy. Deliberately not here: any
+//! `bench` puts both around a proxy; `issuer` plays an identity provider. Deliberately not here: any
 //! crate of the gateway. The testbed reads and writes the wire formats on its own, so that a
 //! misreading in the gateway cannot confirm itself.
 
@@ -12,5 +12,6 @@
 
 pub mod bench;
 mod http1;
+pub mod issuer;
 pub mod load;
 pub mod upstream;

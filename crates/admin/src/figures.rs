@@ -15,6 +15,8 @@ pub struct Figures {
     pub listeners: Vec<ListenerFigures>,
     /// Pools of connections to upstreams, over all workers.
     pub pools: Vec<PoolFigures>,
+    /// Keys of the issuers of tokens.
+    pub issuers: Vec<IssuerFigures>,
 }
 
 /// Connections of callers since the start, over all listeners.
@@ -56,4 +58,19 @@ pub struct PoolFigures {
     pub waiting: u64,
     /// Most connections that may be open.
     pub limit: u64,
+}
+
+/// The keys of one issuer of tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct IssuerFigures {
+    /// Its name in the document.
+    pub name: String,
+    /// Keys at hand; 0: its tokens are answered with 503.
+    pub keys: u64,
+    /// When they were fetched, Unix seconds; 0: never.
+    pub fetched_s: u64,
+    /// Fetches that failed since.
+    pub failures: u64,
+    /// Why the last one failed; null if it did not.
+    pub trouble: Option<String>,
 }

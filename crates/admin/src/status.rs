@@ -1,4 +1,4 @@
-//! The plan in force, the state of the process, and the reload.
+//! The plan in force and the state of the process.
 //!
 //! Deliberately not here: any secret. A plan holds digests of keys only, and
 //! not even those are shown.
@@ -6,9 +6,10 @@
 use plan::Plan;
 use serde::Serialize;
 
-use crate::figures::{ConnectionFigures, ListenerFigures, PoolFigures};
+use crate::AdminState;
+use crate::auth::{Actor, By};
+use crate::figures::{ConnectionFigures, IssuerFigures, ListenerFigures, PoolFigures};
 use crate::reply::Reply;
-use crate::{AdminState, Reload};
 
 #[derive(Serialize)]
 struct PlanView<'a> {
@@ -49,8 +50,8 @@ struct KeyView<'a> {
     loopback_only: bool,
 }
 
-/// The plan in force.
-pub(crate) fn plan(plan: &Plan) -> Reply {
+/// The plan in force, with those of its keys that the asker may see.
+pub(crate) fn plan(plan: &Plan, actor: &Actor) -> Reply {
     let providers = plan.providers.iter().map(|provider| ProviderView {
         name: &provider.name,
         kind: provider.kind.name,
@@ -77,7 +78,9 @@ pub(crate) fn plan(plan: &Plan) -> Reply {
             })
             .collect(),
     });
-    let keys = plan.keys.consumers().map(|consumer| KeyView {
+    let seen = plan.keys.consumers();
+    let seen = seen.filter(|consumer| actor.sees(&consumer.tenant));
+    let keys = seen.map(|consumer| KeyView {
         id: &consumer.key_id,
         tenant: &consumer.tenant,
         app: &consumer.app,
@@ -102,6 +105,7 @@ struct StatusView<'a> {
     workers: usize,
     plan: &'a str,
     plan_loaded: String,
+    plan_owner: &'static str,
     in_flight: u64,
     open_streams: u64,
     journal: JournalView,
@@ -109,6 +113,16 @@ struct StatusView<'a> {
     connections: ConnectionFigures,
     listeners: Vec<ListenerFigures>,
     pools: Vec<PoolFigures>,
+    issuers: Vec<IssuerFigures>,
+}
+
+#[derive(Serialize)]
+struct TenantStatusView<'a> {
+    version: &'static str,
+    started: String,
+    uptime_ms: u64,
+    plan: &'a str,
+    tenant: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -145,7 +159,19 @@ struct IndexView {
 }
 
 /// How the process, its listeners, its pools, its journal and its index are.
-pub(crate) fn status(state: &AdminState, now_us: u64) -> Reply {
+///
+/// The asker of one tenant learns nothing about how much the others do.
+pub(crate) fn status(state: &AdminState, by: &By) -> Reply {
+    let now_us = by.now_us;
+    if by.actor.tenant.is_some() {
+        return Reply::json(&TenantStatusView {
+            version: env!("CARGO_PKG_VERSION"),
+            started: evidence::rfc3339(state.started_us),
+            uptime_ms: now_us.saturating_sub(state.started_us) / 1_000,
+            plan: &state.plan.load().digest,
+            tenant: by.actor.tenant.as_deref(),
+        });
+    }
     let health = state.evidence.journal().health();
     let plan = state.plan.load();
     let meter = state.evidence.meter();
@@ -157,6 +183,7 @@ pub(crate) fn status(state: &AdminState, now_us: u64) -> Reply {
         workers: state.workers,
         plan: &plan.digest,
         plan_loaded: evidence::rfc3339(figures.plan_loaded_us),
+        plan_owner: state.plans.owner().name(),
         in_flight: meter.in_flight(),
         open_streams: meter.open_streams(),
         journal: JournalView {
@@ -191,18 +218,6 @@ pub(crate) fn status(state: &AdminState, now_us: u64) -> Reply {
         connections: figures.connections,
         listeners: figures.listeners,
         pools: figures.pools,
+        issuers: figures.issuers,
     })
-}
-
-#[derive(Serialize)]
-struct Reloaded<'a> {
-    plan: &'a str,
-}
-
-/// Reads the configuration again.
-pub(crate) fn reload(reload: &Reload) -> Reply {
-    match reload() {
-        Ok(digest) => Reply::json(&Reloaded { plan: &digest }),
-        Err(diagnostics) => Reply::fault(422, "configuration_refused", &diagnostics),
-    }
 }

@@ -83,6 +83,9 @@ fn page(status: &Value) -> String {
         );
         line(&text(&listener["name"]), is);
     }
+    for one in items(&status["issuers"]) {
+        line("issuer", issuer(one));
+    }
     pools(&status["pools"], &mut out);
     out
 }
@@ -132,6 +135,19 @@ fn index(index: &Value) -> String {
     match index["error"].as_str() {
         Some(_) => format!("{lag}; FAILING: {}", text(&index["error"])),
         None => lag,
+    }
+}
+
+/// The keys of an issuer of tokens.
+fn issuer(issuer: &Value) -> String {
+    let told = format!(
+        "{}: {} keys",
+        text(&issuer["name"]),
+        number(&issuer["keys"])
+    );
+    match issuer["trouble"].as_str() {
+        Some(_) => format!("{told}; FAILING: {}", text(&issuer["trouble"])),
+        None => told,
     }
 }
 

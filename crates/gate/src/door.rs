@@ -3,10 +3,12 @@
 //!
 //! Deliberately not here: any decision about a call.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use access::identity::Standing;
 use flow::{Caller, Exchange, Flow, Reply};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
@@ -23,7 +25,11 @@ pub(crate) struct DataDoor {
     pub(crate) flow: Arc<Flow>,
     pub(crate) bodies: BodyLimits,
     pub(crate) health: Health,
+    pub(crate) standing: Standings,
 }
+
+/// What listeners say about their callers, by their names.
+pub(crate) type Standings = Arc<HashMap<Arc<str>, Arc<Standing>>>;
 
 type Answer = Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>;
 
@@ -42,6 +48,12 @@ impl Door for DataDoor {
         }
         let caller = Caller {
             address: conn.peer.map(|peer| peer.ip().to_canonical()),
+            certificate: conn.tls.as_ref().and_then(|tls| tls.certificate.clone()),
+            standing: self
+                .standing
+                .get(&conn.listener)
+                .cloned()
+                .unwrap_or_default(),
         };
         match self.flow.open(head, caller) {
             Ok(exchange) => Box::pin(run(exchange, body, self.bodies.clone())),

@@ -1,5 +1,6 @@
 //! What the assembly knows about itself, for `/v1/status`: connections by
-//! listener, pools of all workers, and when the plan was loaded.
+//! listener, pools of all workers, keys of issuers, and when the plan was
+//! loaded.
 //!
 //! Deliberately not here: showing it (`admin`).
 
@@ -7,12 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use admin::{ConnectionFigures, Figures, ListenerFigures, PoolFigures};
+use admin::{ConnectionFigures, Figures, IssuerFigures, ListenerFigures, PoolFigures};
 use plan::Plan;
 use transport::HttpWire;
 
 use crate::edge::control::Control;
 use crate::edge::listen::Address;
+use crate::issuers::IssuerKeys;
 
 /// Where figures are taken from; clones share everything.
 #[derive(Clone, Default)]
@@ -51,7 +53,7 @@ impl Gauges {
     }
 
     /// The figures of this moment, under this plan.
-    pub(crate) fn take(&self, plan: &Plan) -> Figures {
+    pub(crate) fn take(&self, plan: &Plan, keys: &IssuerKeys) -> Figures {
         let edges = self.0.edges.get().map_or(&[][..], Vec::as_slice);
         let mut connections = ConnectionFigures::default();
         let mut listeners = Vec::new();
@@ -75,6 +77,7 @@ impl Gauges {
             connections,
             listeners,
             pools: self.pools(plan),
+            issuers: issuers(plan, keys),
         }
     }
 
@@ -120,6 +123,18 @@ impl Gauges {
         });
         pools
     }
+}
+
+fn issuers(plan: &Plan, keys: &IssuerKeys) -> Vec<IssuerFigures> {
+    let held = keys.held(plan).into_iter();
+    held.map(|(name, held)| IssuerFigures {
+        name: name.to_string(),
+        keys: held.set.as_ref().map_or(0, |set| set.len() as u64),
+        fetched_s: held.fetched_s,
+        failures: u64::from(held.failures),
+        trouble: held.trouble,
+    })
+    .collect()
 }
 
 fn shown(address: &Address) -> String {

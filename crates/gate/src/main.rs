@@ -15,13 +15,17 @@ mod door;
 mod edge;
 mod figures;
 mod health;
+mod issuers;
 mod key_file;
 mod lend;
+mod plans;
+mod policy;
 mod records;
 mod reload;
 mod run;
 mod serve;
 mod verify;
+mod virtual_keys;
 
 use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
@@ -49,8 +53,14 @@ fn main() -> ExitCode {
     match Cli::parse().command() {
         Command::Serve(args) => run::serve(args),
         Command::Config(args) => config::run_command(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Logs(args) => logs(&args),
+        Command::Keys(args) => asked(args.at(), |setting, out| cli::keys(&args, setting, out)),
         Command::Status(args) => status(&args),
+        Command::Plan(args) => asked(args.at(), |setting, out| cli::run_plan(&args, setting, out)),
+        Command::Audit(args) => asked(args.at(), |setting, out| {
+            cli::read_audit(&args, setting, out)
+        }),
         Command::Completion { shell } => {
             cli::completion(shell, &mut io::stdout().lock());
             ExitCode::SUCCESS

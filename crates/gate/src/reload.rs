@@ -1,14 +1,16 @@
 //! A new configuration while the gateway runs: the plan is swapped whole, or
 //! the last good one stays. What cannot change without a restart is said.
 //!
-//! Deliberately not here: watching files (`config::watch`).
+//! Deliberately not here: watching files (`config::watch`), and what must be
+//! noted before a plan is in force (room `admin`).
 
 use std::io::IsTerminal;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use admin::{Applied, Author, By, Candidate, How, Plans, Reply};
 use contract::seams::Clock as _;
-use plan::Diagnostic;
+use plan::{Diagnostic, Owner};
 use transport::RealClock;
 
 use crate::config::{Loaded, Outcome};
@@ -17,11 +19,53 @@ use crate::serve::{House, Shape};
 /// Longest wait of an operator for a reload that they asked for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Applies reloads, and lets those who asked for one wait for it.
-pub(crate) struct Applier {
+/// Makes candidates for the plan in force.
+pub(crate) struct Maker {
     house: House,
     shape: Shape,
+    owner: Owner,
+}
+
+impl Maker {
+    /// A maker for this house, which runs with this shape.
+    pub(crate) fn new(house: House, shape: Shape, owner: Owner) -> Self {
+        Self {
+            house,
+            shape,
+            owner,
+        }
+    }
+
+    /// What was loaded, ready to be put in force.
+    pub(crate) fn candidate(&self, loaded: Loaded) -> Candidate {
+        let mut restart_needed = self.shape.differs(&Shape::of(&loaded.compiled));
+        if loaded.document.plans.owner != self.owner {
+            restart_needed.push("plans.owner");
+        }
+        let (house, plan) = (self.house.clone(), loaded.compiled.plan);
+        Candidate {
+            digest: plan.digest.to_string(),
+            kept: loaded.kept,
+            restart_needed,
+            put_in_force: Box::new(move || {
+                house.evidence.meter().plan_in_force(&plan.digest);
+                house.gauges.plan_loaded(RealClock::new().unix_us());
+                house.lending.follow(&plan);
+                house.issuers.follow(&plan);
+                house.plan.store(Arc::new(plan));
+            }),
+        }
+    }
+}
+
+/// Applies reloads, and lets those who asked for one wait for it.
+pub(crate) struct Applier {
+    maker: Arc<Maker>,
+    plans: Arc<Plans>,
+    /// Where the configuration is from.
     name: String,
+    /// Who that is in the audit journal.
+    author: &'static str,
     last: Mutex<Last>,
     told: Condvar,
 }
@@ -37,18 +81,30 @@ pub(crate) fn warn(warnings: &[Diagnostic], name: &str) {
 /// The last reload: its number and what became of it.
 struct Last {
     number: u64,
-    outcome: Result<String, String>,
+    outcome: Option<Result<Applied, Reply>>,
+    /// Who waits for the next one.
+    asker: Option<Author>,
 }
 
 impl Applier {
-    /// An applier for this house; `name` is where the configuration is from.
-    pub(crate) fn new(house: House, shape: Shape, name: String) -> Arc<Self> {
-        let outcome = Ok(house.plan.load().digest.to_string());
-        let last = Mutex::new(Last { number: 0, outcome });
+    /// An applier of what is loaded from `name`, which the audit journal calls
+    /// `author`.
+    pub(crate) fn new(
+        maker: Arc<Maker>,
+        plans: Arc<Plans>,
+        name: String,
+        author: &'static str,
+    ) -> Arc<Self> {
+        let last = Mutex::new(Last {
+            number: 0,
+            outcome: None,
+            asker: None,
+        });
         Arc::new(Self {
-            house,
-            shape,
+            maker,
+            plans,
             name,
+            author,
             last,
             told: Condvar::new(),
         })
@@ -56,63 +112,102 @@ impl Applier {
 
     /// Takes in what became of a load.
     pub(crate) fn apply(&self, outcome: Outcome) {
-        let meter = self.house.evidence.meter();
+        let asker = {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.asker.take()
+        };
+        let now_us = RealClock::new().unix_us();
+        let author = asker.unwrap_or_else(|| Author::itself(self.author, now_us));
         let outcome = match outcome {
-            Ok(loaded) => {
-                let digest = self.put_in_force(loaded);
-                meter.reloaded("applied");
-                crate::say(&format!("{}: plan {digest} is in force", self.name));
-                Ok(digest)
-            }
+            Ok(loaded) => match self.plans.owner() {
+                Owner::File => self.put_in_force(loaded, &author),
+                Owner::Api => Err(self.pass_over(&loaded)),
+            },
             Err(failure) => {
-                meter.reloaded("rejected");
                 let colours = std::io::stderr().is_terminal();
-                let digest = self.house.plan.load().digest.clone();
                 crate::say(&format!(
-                    "{} cannot be used, so plan {digest} stays in force:\n{}",
+                    "{} cannot be used, so plan {} stays in force:\n{}",
                     self.name,
+                    self.in_force(),
                     failure.render(&self.name, colours)
                 ));
-                Err(failure.render(&self.name, false))
+                let told = failure.render(&self.name, false);
+                Err(Reply::fault(422, "configuration_refused", &told))
             }
         };
+        let word = if outcome.is_ok() {
+            "applied"
+        } else {
+            "rejected"
+        };
+        self.maker.house.evidence.meter().reloaded(word);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.number += 1;
-        last.outcome = outcome;
+        last.outcome = Some(outcome);
         self.told.notify_all();
     }
 
-    fn put_in_force(&self, loaded: Loaded) -> String {
+    fn put_in_force(&self, loaded: Loaded, author: &Author) -> Result<Applied, Reply> {
         warn(&loaded.compiled.warnings, &self.name);
-        let wanted = Shape::of(&loaded.compiled);
-        if wanted != self.shape {
-            crate::say(
-                "listeners, workers, connection limits and drain times changed in the \
-                 configuration; they take effect at the next start (`tollgate` can be started \
-                 again beside this one: it takes the sockets over without losing a call)",
-            );
+        let candidate = self.maker.candidate(loaded);
+        let applied = self.plans.take_in(candidate, author, How::Reload, None);
+        match &applied {
+            Ok(applied) => {
+                if !applied.restart_needed.is_empty() {
+                    crate::say(&format!(
+                        "{} changed in the configuration, which takes effect at the next start \
+                         (`tollgate` can be started again beside this one: it takes the sockets \
+                         over without losing a call)",
+                        applied.restart_needed.join(", ")
+                    ));
+                }
+                crate::say(&format!("{}: plan {} is in force", self.name, applied.plan));
+            }
+            Err(refusal) => crate::say(&format!(
+                "{} was not put in force, so plan {} stays: {}",
+                self.name,
+                self.in_force(),
+                String::from_utf8_lossy(&refusal.body)
+            )),
         }
-        let plan = loaded.compiled.plan;
-        let digest = plan.digest.to_string();
-        self.house.evidence.meter().plan_in_force(&digest);
-        self.house.gauges.plan_loaded(RealClock::new().unix_us());
-        self.house.lending.follow(&plan);
-        self.house.plan.store(Arc::new(plan));
-        digest
+        applied
     }
 
-    /// Asks for a reload and waits for what becomes of it.
-    pub(crate) fn ask(&self, trigger: &dyn Fn()) -> Result<String, String> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The file changed, but it does not own the plan.
+    fn pass_over(&self, loaded: &Loaded) -> Reply {
+        let (of_file, now) = (&loaded.compiled.plan.digest, self.in_force());
+        let told = format!(
+            "The admin API owns the plan, so what {} says (plan {of_file}) was not put in force; \
+             plan {now} stays. `tollgate plan apply {}` puts it in force.",
+            self.name, self.name
+        );
+        if **of_file != *now {
+            crate::say(&told);
+        }
+        Reply::fault(409, "api_owns_the_plan", &told)
+    }
+
+    fn in_force(&self) -> Arc<str> {
+        self.maker.house.plan.load().digest.clone()
+    }
+
+    /// Asks for a reload on somebody's behalf and waits for what becomes of it.
+    pub(crate) fn ask(&self, by: &By, trigger: &dyn Fn()) -> Result<Applied, Reply> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = last.number;
+        last.asker = Some(by.into());
         trigger();
         let waited = self
             .told
             .wait_timeout_while(last, WAIT_MAX, |last| last.number == before);
-        let (last, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        if timeout.timed_out() {
-            return Err("The reload did not end in time; the log tells when it does.".to_owned());
-        }
-        last.outcome.clone()
+        let (last, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let ended = last.outcome.clone().filter(|_| last.number != before);
+        ended.unwrap_or_else(|| {
+            Err(Reply::fault(
+                503,
+                "reload_under_way",
+                "The reload did not end in time; the log tells when it does.",
+            ))
+        })
     }
 }

@@ -3,22 +3,27 @@
 //! Deliberately not here: the pieces (`config`, `records`, `serve`, `reload`).
 
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use admin::{AdminKey, AdminState};
-use cli::ServeArgs;
+use cli::{PlanOwner, ServeArgs};
+use contract::Secret;
 use contract::seams::Clock;
+use plan::Kept;
 use transport::RealClock;
 
 use crate::admin_door::AdminDoor;
 use crate::banner::{self, Banner};
-use crate::config::{Loaded, Loader, Overrides, Reloader, locate, watch};
+use crate::config::{Loaded, Loader, Overrides, locate, watch};
 use crate::edge::listen::Address;
 use crate::key_file;
+use crate::plans::Keeping;
 use crate::records::Records;
-use crate::reload::{self, Applier};
+use crate::reload::{self, Applier, Maker};
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
+use crate::virtual_keys::VirtualKeys;
 
 /// Runs the gateway until it is told to leave.
 pub(crate) fn serve(args: ServeArgs) -> ExitCode {
@@ -28,6 +33,10 @@ pub(crate) fn serve(args: ServeArgs) -> ExitCode {
         data_dir: args.data_dir,
         listen: args.listen,
         admin_listen: args.admin_listen,
+        plan_owner: args.plan_owner.map(|owner| match owner {
+            PlanOwner::File => plan::Owner::File,
+            PlanOwner::Api => plan::Owner::Api,
+        }),
     };
     let loader = match Loader::new(origin, overrides) {
         Ok(loader) => loader,
@@ -58,17 +67,21 @@ fn failed(text: &str) -> ExitCode {
 }
 
 fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
+    std::fs::create_dir_all(&loaded.data_dir)?;
+    // Those of the file, which is watched whoever owns the plan.
+    let files = loaded.files.clone();
+    let (loaded, keeping) = Keeping::open(&loader, loaded)?;
     let Loaded {
         compiled,
         data_dir,
         development_key,
         discovery,
-        files,
+        kept,
         document,
+        ..
     } = loaded;
     // It holds secrets, and nothing needs it any more.
     drop(document);
-    std::fs::create_dir_all(&data_dir)?;
     for note in discovery.iter().flat_map(|discovery| &discovery.notes) {
         crate::say(note);
     }
@@ -76,44 +89,31 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
     let records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
-    let house = records.house(compiled.plan);
-    let applier = Applier::new(house.clone(), shape.clone(), name.to_owned());
-    let reloader = {
-        let applier = applier.clone();
-        watch(loader, files, move |outcome| applier.apply(outcome))?
+    let keys = VirtualKeys::open(&data_dir)?;
+    keys.show(records.evidence.meter());
+    let tender = keys.tend()?;
+    let house = House {
+        keys,
+        ..records.house(compiled.plan)
     };
-    let key = key_file::ADMIN.load_or_make(&data_dir)?;
-    let (state, reloader) = admin_state(&records, &house, &applier, reloader, AdminKey::new(&key));
-    let state = AdminState {
-        workers: shape.workers,
-        ..state
+    let start = Start {
+        name: name.to_owned(),
+        data_dir: data_dir.clone(),
+        shape: shape.clone(),
+        files,
+        kept,
     };
+    let (state, on_hangup) = operate(start, loader, keeping, &records, &house)?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let door = AdminDoor::new(state, house.health.clone(), clock);
     house.lending.follow(&house.plan.load());
+    house.issuers.follow(&house.plan.load());
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
-    watch_signals(gateway.control(), reloader)?;
+    watch_signals(gateway.control(), on_hangup)?;
     gateway.open();
-    let plan = house.plan.load_full();
-    let providers: Vec<&str> = plan
-        .providers
-        .iter()
-        .map(|provider| &*provider.name)
-        .collect();
-    let data = url(&gateway, "data");
-    let admin = url(&gateway, "admin");
-    let text = banner::render(&Banner {
-        data: &data,
-        admin: &admin,
-        data_dir: &data_dir.display().to_string(),
-        providers: &providers,
-        model: &banner::model(&plan),
-        dev_key: development_key.as_ref().map(|key| key.expose().as_str()),
-        plan: &plan.digest,
-    });
-    // A closed standard output is no reason not to serve.
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
+    drop(tender);
     records.close();
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",
@@ -122,33 +122,88 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The state of the admin API, and what a hang-up calls.
-fn admin_state(
+/// What the gateway starts with.
+struct Start {
+    /// Where the configuration is from.
+    name: String,
+    data_dir: PathBuf,
+    shape: Shape,
+    /// Files to watch.
+    files: Vec<PathBuf>,
+    /// The document in the form in which it is kept.
+    kept: Kept,
+}
+
+/// Lets operators in, and watches the configuration: the state of the admin
+/// API, and what a hang-up calls.
+fn operate(
+    start: Start,
+    loader: Loader,
+    keeping: Keeping,
     records: &Records,
     house: &House,
-    applier: &Arc<Applier>,
-    reloader: Reloader,
-    key: AdminKey,
-) -> (AdminState, impl FnMut() + Send + 'static) {
-    let on_hangup = reloader.trigger();
-    let reload = {
+) -> io::Result<(AdminState, impl FnMut() + Send + 'static)> {
+    let loader = Arc::new(loader);
+    let workers = start.shape.workers;
+    let maker = Arc::new(Maker::new(house.clone(), start.shape, keeping.owner()));
+    let (audit, author) = (keeping.audit.clone(), keeping.author());
+    let now = (house.plan.load().digest.to_string(), start.kept);
+    let plans = keeping.plans(loader.clone(), maker.clone(), now)?;
+    let applier = Applier::new(maker, plans.clone(), start.name, author);
+    let reloader = {
         let applier = applier.clone();
-        Arc::new(move || applier.ask(&|| reloader.reload()))
+        watch(loader, start.files, move |outcome| applier.apply(outcome))?
     };
+    let on_hangup = reloader.trigger();
+    let key = key_file::ADMIN.load_or_make(&start.data_dir)?;
     let state = AdminState {
         evidence: house.evidence.clone(),
         index: records.index.clone(),
         plan: house.plan.clone(),
-        reload,
+        reload: Arc::new(move |by| applier.ask(by, &|| reloader.reload())),
         figures: {
-            let (gauges, plan) = (house.gauges.clone(), house.plan.clone());
-            Arc::new(move || gauges.take(&plan.load()))
+            let house = house.clone();
+            Arc::new(move || {
+                let plan = house.plan.load();
+                house.gauges.take(&plan, &house.issuers)
+            })
         },
-        key,
+        key: AdminKey::new(&key),
+        audit,
+        keys: house.keys.admin(),
+        plans,
         started_us: RealClock::new().unix_us(),
-        workers: 1,
+        workers,
     };
-    (state, on_hangup)
+    Ok((state, on_hangup))
+}
+
+/// Says on standard output where the gateway is and how to call it.
+fn greet(
+    gateway: &Gateway,
+    house: &House,
+    data_dir: &Path,
+    development_key: Option<&Secret<String>>,
+) {
+    let plan = house.plan.load_full();
+    let providers: Vec<&str> = plan
+        .providers
+        .iter()
+        .map(|provider| &*provider.name)
+        .collect();
+    let data = url(gateway, "data");
+    let admin = url(gateway, "admin");
+    let text = banner::render(&Banner {
+        data: &data,
+        admin: &admin,
+        data_dir: &data_dir.display().to_string(),
+        providers: &providers,
+        model: &banner::model(&plan),
+        dev_key: development_key.map(|key| key.expose().as_str()),
+        plan: &plan.digest,
+    });
+    // A closed standard output is no reason not to serve.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// The address of a listener, as a client writes it.

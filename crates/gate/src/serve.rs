@@ -5,7 +5,7 @@
 //! opening records (`records`).
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +13,13 @@ use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
 use flow::{Flow, Handles};
-use plan::{Compiled, DrainTimes, EdgeLimits, Listener as Wanted, Plan, Where};
+use plan::{
+    Compiled, DrainTimes, EdgeLimits, EvidenceSettings, Listener as Wanted, LogEntry, Plan, Where,
+};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
 
 use crate::admin_door::AdminDoor;
-use crate::door::DataDoor;
+use crate::door::{DataDoor, Standings};
 use crate::edge::body::BodyLimits;
 use crate::edge::control::{Control, Notice, Notices, Plan as EdgePlan};
 use crate::edge::framing::Limits;
@@ -25,13 +27,15 @@ use crate::edge::handover::{Goods, Offer, Succession, take_over};
 use crate::edge::listen::{Address, Inherited, Listener, ListenerSpec};
 use crate::edge::serve::Settings;
 use crate::edge::signals;
-use crate::edge::tls::{Tls, TlsFiles};
+use crate::edge::tls::{ClientCa, Tls, TlsFiles};
 use crate::edge::warden::Timeouts;
 use crate::edge::workers::{DrainReport, Running, start};
 use crate::figures::{Edge, Gauges};
 use crate::health::Health;
+use crate::issuers::IssuerKeys;
 use crate::lend::Lending;
 use crate::records::Records;
+use crate::virtual_keys::VirtualKeys;
 
 /// The socket in the data directory over which a successor takes the
 /// listening sockets.
@@ -60,9 +64,31 @@ pub(crate) struct Shape {
     pub(crate) edge: EdgeLimits,
     /// Times of the way out.
     pub(crate) drain: DrainTimes,
+    /// The data folder, if configured.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where and how records are kept.
+    pub(crate) evidence: EvidenceSettings,
+    /// Log lines.
+    pub(crate) log: LogEntry,
 }
 
 impl Shape {
+    /// The sections of the configuration in which another shape differs.
+    pub(crate) fn differs(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("listen.data", self.data != other.data),
+            ("listen.admin", self.admin != other.admin),
+            ("data_dir", self.data_dir != other.data_dir),
+            ("workers", self.workers != other.workers),
+            ("limits (of connections)", self.edge != other.edge),
+            ("evidence", self.evidence != other.evidence),
+            ("log", self.log != other.log),
+            ("drain", self.drain != other.drain),
+        ];
+        let names = differs.into_iter().filter(|(_, differs)| *differs);
+        names.map(|(name, _)| name).collect()
+    }
+
     /// That part of a configuration.
     pub(crate) fn of(compiled: &Compiled) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -72,6 +98,9 @@ impl Shape {
             workers: compiled.workers.unwrap_or(cores),
             edge: compiled.edge,
             drain: compiled.drain,
+            data_dir: compiled.data_dir.clone(),
+            evidence: compiled.evidence.clone(),
+            log: compiled.log,
         }
     }
 }
@@ -89,6 +118,10 @@ pub(crate) struct House {
     pub(crate) gauges: Gauges,
     /// Temporary keys of providers.
     pub(crate) lending: Lending,
+    /// Keys of issuers of tokens.
+    pub(crate) issuers: IssuerKeys,
+    /// Keys of callers that were made at run time.
+    pub(crate) keys: VirtualKeys,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -134,8 +167,8 @@ impl Gateway {
         let goods = Goods::of(listeners.iter().chain(&admin_listeners))?;
         let edge = edge_plan(shape.workers, &shape.edge, shape.drain);
         let data = {
-            let house = house.clone();
-            start(edge, listeners, move |_| data_door(&house))?
+            let (house, standing) = (house.clone(), standings(&shape.data));
+            start(edge, listeners, move |_| data_door(&house, &standing))?
         };
         let admin_edge = edge_plan(1, &shape.edge, shape.drain);
         let admin = start(admin_edge, admin_listeners, move |_| admin_door.clone())?;
@@ -221,7 +254,7 @@ pub(crate) fn watch_signals(
 }
 
 /// The door of one worker: its own pool, its own flow.
-pub(crate) fn data_door(house: &House) -> DataDoor {
+pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
     let wire = Arc::new(HttpWire::new(WireOptions::default()));
     house.gauges.watch_wire(&wire);
     let wire: Arc<dyn Wire> = wire;
@@ -229,6 +262,8 @@ pub(crate) fn data_door(house: &House) -> DataDoor {
     let dice: Arc<dyn Dice> = Arc::new(RealDice::new());
     let flow = Flow {
         plan: house.plan.clone(),
+        keys: house.keys.table(),
+        tokens: house.issuers.tokens(),
         wire,
         clock,
         dice,
@@ -240,7 +275,18 @@ pub(crate) fn data_door(house: &House) -> DataDoor {
         flow: Arc::new(flow),
         bodies: BodyLimits::default(),
         health: house.health.clone(),
+        standing: standing.clone(),
     }
+}
+
+/// What listeners say about their callers, by their names.
+pub(crate) fn standings(listeners: &[Wanted]) -> Standings {
+    let standings = listeners.iter();
+    Arc::new(
+        standings
+            .map(|it| (it.name.as_str().into(), it.standing.clone()))
+            .collect(),
+    )
 }
 
 /// Opens listeners.
@@ -252,6 +298,10 @@ pub(crate) fn open(wanted: &[Wanted], inherited: &mut Inherited) -> io::Result<V
                 let files = TlsFiles {
                     certificates: files.cert.clone(),
                     key: files.key.clone(),
+                    client_ca: files.client_ca.as_ref().map(|ca| ClientCa {
+                        file: ca.file.clone(),
+                        optional: ca.optional,
+                    }),
                 };
                 Tls::load(files).map_err(|fault| io::Error::other(fault.to_string()))
             });
@@ -332,6 +382,8 @@ impl Records {
             health: Health::default(),
             gauges,
             lending: Lending::new(Arc::default()),
+            issuers: IssuerKeys::default(),
+            keys: VirtualKeys::default(),
         }
     }
 }

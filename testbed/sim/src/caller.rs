@@ -36,7 +36,7 @@ async fn call(world: &World, index: usize) {
     world.note_ask(index);
     world.heard(index, |heard| heard.opened_us = world.ledger.now_us());
     let head = head(plan, index);
-    let exchange = match world.flow.open(head, Caller { address: None }) {
+    let exchange = match world.flow.open(head, Caller::default()) {
         Ok(exchange) => exchange,
         Err(reply) => return hear(world, index, *reply, None).await,
     };

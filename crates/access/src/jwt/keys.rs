@@ -15,7 +15,7 @@ const KEYS_MAX: usize = 128;
 /// Least and most bytes of the modulus of an RSA key.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1_024;
 /// Least time between two fetches that a token with an unknown key causes.
-const EARLY_AFTER_S: u64 = 10;
+const EARLY_AFTER_S: u64 = 5;
 /// Wait after a first failure; it doubles with each one, up to the longest.
 const RETRY_S: u64 = 5;
 /// Longest wait after a failure.
@@ -86,6 +86,16 @@ impl KeySet {
             true => Err("it holds no key for signatures that are known here".to_owned()),
             false => Ok(Self(keys)),
         }
+    }
+
+    /// How many keys it holds.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The keys that a token may mean: of this id, for this algorithm.

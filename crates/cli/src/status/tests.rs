@@ -12,6 +12,10 @@ fn status() -> Value {
         "journal": {"written": 7, "queued": 0, "slots_in_use": 3, "slots_max": 100, "errors": 0},
         "index": {"lag": 2, "error": null},
         "listeners": [{"name": "data", "address": "127.0.0.1:4100", "open": 5}],
+        "issuers": [
+            {"name": "login", "keys": 2, "trouble": null},
+            {"name": "ci", "keys": 0, "trouble": "down\u{1b}[2J"},
+        ],
         "pools": [{
             "provider": "box", "address": "up.example:443", "open": 4, "idle": 1, "in_use": 3,
             "waiting": 0, "limit": 512
@@ -29,6 +33,8 @@ calls        3 under way, 1 of them streams; 2 workers
 journal      7 written, 0 waiting, 3 of 100 slots in use
 index        2 records behind
 data         127.0.0.1:4100: 5 connections open
+issuer       login: 2 keys
+issuer       ci: 0 keys; FAILING: down\\u{1b}[2J
 
 provider  address         open  idle  in use  waiting  limit
 box       up.example:443     4     1       3        0    512

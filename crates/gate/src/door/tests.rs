@@ -10,7 +10,7 @@ use evidence::Record;
 use crate::edge::listen::{Address, Inherited};
 use crate::edge::workers::start;
 use crate::records::Records;
-use crate::serve::{data_door, edge_plan, open};
+use crate::serve::{data_door, edge_plan, open, standings};
 
 /// Ends a test that hangs.
 const HANG: Duration = Duration::from_secs(60);
@@ -56,8 +56,9 @@ impl World {
         let house = records.house(compiled.plan);
         let listeners = open(&compiled.data, &mut Inherited::default()).unwrap();
         let edge = edge_plan(1, &compiled.edge, compiled.drain);
+        let standing = standings(&compiled.data);
         let running = start(edge, listeners, move |_| {
-            let mut door = data_door(&house);
+            let mut door = data_door(&house, &standing);
             door.bodies.idle_max = PATIENCE;
             door
         });

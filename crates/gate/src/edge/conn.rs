@@ -10,16 +10,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+use access::certificate::Peer;
+
 use super::framing::Refusal;
 
 /// What is known of a connection before its first request.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnFacts {
     /// The name of the listener, as configured.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "rules by listener come with identity")
-    )]
     pub(crate) listener: Arc<str>,
     /// The peer's address; none on a unix socket.
     pub(crate) peer: Option<SocketAddr>,
@@ -44,6 +42,9 @@ pub(crate) struct TlsFacts {
     pub(crate) alpn: Option<Vec<u8>>,
     /// The name that the client asked for.
     pub(crate) server_name: Option<String>,
+    /// The client's certificate, which an authority of the listener vouches
+    /// for.
+    pub(crate) certificate: Option<Arc<Peer>>,
 }
 
 /// Where the bytes of a connection are.

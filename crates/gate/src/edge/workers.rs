@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use access::certificate::Peer;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -292,7 +293,20 @@ async fn serve_tls<D: Door>(
     let alpn = session.alpn_protocol().map(<[u8]>::to_vec);
     let is_h2 = alpn.as_deref() == Some(b"h2");
     let server_name = session.server_name().map(str::to_owned);
-    facts.tls = Some(TlsFacts { alpn, server_name });
+    let shown = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = match shown.map(|certificate| Peer::read(certificate)).transpose() {
+        Ok(peer) => peer.map(Arc::new),
+        // It is genuine, but nobody could say whose: as good as none.
+        Err(_) => {
+            control.counts().tls_failed.fetch_add(1, Relaxed);
+            return;
+        }
+    };
+    facts.tls = Some(TlsFacts {
+        alpn,
+        server_name,
+        certificate,
+    });
     if is_h2 {
         serve_h2(host, stream, facts).await;
     } else {

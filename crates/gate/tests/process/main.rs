@@ -17,16 +17,26 @@ mod client;
 mod first_run;
 mod gateway;
 mod handover;
+mod identity;
+#[path = "../../../../testbed/src/issuer.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "the testbed publishes it; here it is taken in as it is"
+)]
+mod issuer;
 mod labels;
 mod leaving;
 mod lending;
 mod limits;
 mod listeners;
+mod mtls;
 mod operator;
+mod plans;
 mod records;
 mod reload;
 mod rubbish;
 mod upstream;
+mod virtual_keys;
 
 use std::time::{Duration, Instant};
 

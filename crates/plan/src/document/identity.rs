@@ -74,12 +74,12 @@ pub struct IssuerEntry {
     pub clock_skew_s: u64,
     /// Its keys are fetched again after so many seconds.
     #[serde(default = "default_refresh")]
-    #[schemars(range(min = 10, max = 86_400))]
+    #[schemars(range(min = 1, max = 86_400))]
     pub refresh_s: u64,
     /// While its keys cannot be fetched, the last ones count for so many
     /// seconds. After that its tokens are answered with 503.
     #[serde(default = "default_stale")]
-    #[schemars(range(min = 20, max = 604_800))]
+    #[schemars(range(min = 2, max = 604_800))]
     pub stale_s: u64,
     /// Networks that its tokens may be used from. Default: everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]

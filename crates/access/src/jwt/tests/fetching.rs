@@ -154,17 +154,17 @@ fn an_unknown_key_has_the_keys_fetched_once() {
     let token = token(json!({"kid": "new"}), json!({}));
     let keys = key_sets();
     // Just fetched: the key does not exist.
-    let refused = ask_at(&issuers(), &token, &keys, NOW + 9).expect_err("unknown");
+    let refused = ask_at(&issuers(), &token, &keys, NOW + 4).expect_err("unknown");
     assert_eq!((refused.fault.status(), refused.ask.clone()), (401, None));
     // A while ago: it may be new.
-    let later = ask_at(&issuers(), &token, &keys, NOW + 10).expect_err("unknown");
+    let later = ask_at(&issuers(), &token, &keys, NOW + 5).expect_err("unknown");
     assert_eq!(later.fault.status(), 503);
     assert_eq!(later.ask.as_ref(), Some(source().id()));
     assert_eq!(later.fault.retry, Retry::After { ms: 1_000 });
     // The fetch failed: nothing can be said, and nothing more is asked.
-    let down = keys.of(source().id()).settle(Err("down".into()), NOW + 11);
+    let down = keys.of(source().id()).settle(Err("down".into()), NOW + 6);
     let keys = keys.with(source().id().clone(), down);
-    let refused = ask_at(&issuers(), &token, &keys, NOW + 12).expect_err("unknown");
+    let refused = ask_at(&issuers(), &token, &keys, NOW + 7).expect_err("unknown");
     assert_eq!((refused.fault.status(), refused.ask.clone()), (503, None));
 }
 

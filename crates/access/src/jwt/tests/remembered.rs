@@ -62,7 +62,7 @@ fn nothing_is_remembered_over_a_new_plan_or_withdrawn_keys() {
     let mut fewer = jwks();
     fewer["keys"].as_array_mut().expect("keys").remove(1);
     case.keys = case.keys.with(id, held(&fewer));
-    let refused = case.ask(&token, NOW + 5).expect_err("its key is withdrawn");
+    let refused = case.ask(&token, NOW + 4).expect_err("its key is withdrawn");
     assert_eq!(refused.fault.status(), 401);
 }
 

@@ -44,6 +44,7 @@ fn files(folder: &Path) -> TlsFiles {
     TlsFiles {
         certificates: folder.join("cert.pem"),
         key: folder.join("key.pem"),
+        client_ca: None,
     }
 }
 

@@ -1,0 +1,293 @@
+//! The tender of issuers' keys: it fetches them, publishes them in one cell,
+//! and fetches again in time, or earlier where a call shows a token with a key
+//! that is not known. Calls read the cell without a lock.
+//!
+//! Deliberately not here: what is asked, what an answer means, and how old
+//! keys may get, which `access` decides.
+
+use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use access::jwt::{Heard, Held, KeySet, KeySets, Source, Step};
+use arc_swap::ArcSwap;
+use contract::seams::{Clock, Dice, Outbound, Wire};
+use flow::{AskForKeys, Tokens};
+use plan::Plan;
+use tokio::sync::{Notify, watch};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+use transport::{HttpWire, RealClock, RealDice, WireOptions};
+
+/// Longest wait for the first keys of a plan before it is put in force. Until
+/// keys come, tokens of their issuer are answered with 503.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// Longest time for all requests of one fetch together.
+const FETCH_TIME: Duration = Duration::from_secs(15);
+/// Most bytes of an answer.
+const BYTES_MAX: usize = 256 * 1024;
+/// Most requests of one fetch: the description of an issuer, and its keys.
+const REQUESTS_MAX: usize = 2;
+/// Longest time between two looks at the wall clock while waiting: a machine
+/// that slept must not wait on for what is overdue.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// The tender. It starts with the first issuer, and ends with its last handle.
+#[derive(Clone, Default)]
+pub(crate) struct IssuerKeys {
+    desk: Arc<Desk>,
+    wanted: Arc<Mutex<Option<Wanted>>>,
+}
+
+/// Tells the tender whose keys are wanted.
+type Wanted = watch::Sender<Vec<Arc<Source>>>;
+
+/// Where keys are published, and asked for.
+#[derive(Default)]
+struct Desk {
+    keys: Arc<ArcSwap<KeySets>>,
+    /// Held while the cell is changed: the sources of the plan in force, whose
+    /// keys calls at work still need.
+    before: Mutex<HashSet<Arc<str>>>,
+    changed: Condvar,
+    /// Sources that are to be asked before they are due.
+    asked: Mutex<HashSet<Arc<str>>>,
+    bell: Notify,
+}
+
+impl IssuerKeys {
+    /// What a worker needs for tokens.
+    pub(crate) fn tokens(&self) -> Tokens {
+        let desk = self.desk.clone();
+        let ask: AskForKeys = Arc::new(move |source| desk.ask(source));
+        Tokens::new(self.desk.keys.clone(), ask)
+    }
+
+    /// What is at hand of the issuers of a plan, by name.
+    pub(crate) fn held(&self, plan: &Plan) -> Vec<(Arc<str>, Held)> {
+        let keys = self.desk.keys.load();
+        sources(plan)
+            .iter()
+            .map(|source| (source.name().clone(), keys.of(source.id()).clone()))
+            .collect()
+    }
+
+    /// Fetches what a plan needs from now on, and waits, for as long as is
+    /// bearable, until each issuer answered or failed. To be called before the
+    /// plan is put in force; keys of the plan before stay until the next call.
+    pub(crate) fn follow(&self, plan: &Plan) {
+        let sources = sources(plan);
+        let ids: HashSet<Arc<str>> = sources.iter().map(|source| source.id().clone()).collect();
+        self.desk.keep(&ids);
+        if let Err(why) = self.tell(sources) {
+            crate::say(&format!(
+                "keys of issuers cannot be fetched: no thread can be started: {why}"
+            ));
+            return;
+        }
+        self.desk.await_all(&ids);
+    }
+
+    fn tell(&self, sources: Vec<Arc<Source>>) -> std::io::Result<()> {
+        let mut wanted = lock(&self.wanted);
+        if let Some(wanted) = &*wanted {
+            wanted.send_replace(sources);
+            return Ok(());
+        }
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let (sender, heard) = watch::channel(sources);
+        let desk = self.desk.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("issuers".to_owned())
+            .spawn(move || runtime.block_on(tend(heard, desk)))?;
+        *wanted = Some(sender);
+        Ok(())
+    }
+}
+
+/// The sources of a plan.
+fn sources(plan: &Plan) -> Vec<Arc<Source>> {
+    let issuers = plan.identity.issuers.0.iter();
+    issuers.map(|issuer| issuer.source.clone()).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    fn ask(&self, source: &Arc<str>) {
+        lock(&self.asked).insert(source.clone());
+        self.bell.notify_waiters();
+    }
+
+    fn publish(&self, source: &Arc<str>, held: Held) {
+        let _writing = lock(&self.before);
+        let next = self.keys.load().with(source.clone(), held);
+        self.keys.store(Arc::new(next));
+        self.changed.notify_all();
+    }
+
+    /// Keeps what these sources and those before them gave.
+    fn keep(&self, ids: &HashSet<Arc<str>>) {
+        let mut writing = lock(&self.before);
+        let before = std::mem::replace(&mut *writing, ids.clone());
+        let keep = |id: &str| before.contains(id) || ids.contains(id);
+        let next = self.keys.load().only(&keep);
+        self.keys.store(Arc::new(next));
+    }
+
+    fn await_all(&self, ids: &HashSet<Arc<str>>) {
+        let writing = lock(&self.before);
+        let lacks = |_: &mut HashSet<Arc<str>>| {
+            let keys = self.keys.load();
+            ids.iter().any(|id| !keys.was_asked(id))
+        };
+        // What is not there in time comes later, and calls say so until then.
+        drop(self.changed.wait_timeout_while(writing, FIRST_WAIT, lacks));
+    }
+}
+
+/// Tends the sources that are wanted, until nobody can want any.
+async fn tend(mut wanted: watch::Receiver<Vec<Arc<Source>>>, desk: Arc<Desk>) {
+    let world = World {
+        wire: Arc::new(HttpWire::new(WireOptions::default())),
+        clock: Arc::new(RealClock::new()),
+        dice: Arc::new(RealDice::new()),
+        desk,
+    };
+    let mut tasks = JoinSet::new();
+    let mut running: HashMap<Arc<str>, AbortHandle> = HashMap::new();
+    loop {
+        let sources = wanted.borrow_and_update().clone();
+        running.retain(|id, task| {
+            let stays = sources.iter().any(|source| source.id() == id);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for source in sources {
+            let id = source.id().clone();
+            running
+                .entry(id)
+                .or_insert_with(|| tasks.spawn(world.clone().upkeep(source)));
+        }
+        // Those that ended are forgotten.
+        while tasks.try_join_next().is_some() {}
+        if wanted.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What the tender needs of the world.
+#[derive(Clone)]
+struct World {
+    wire: Arc<dyn Wire>,
+    clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
+    desk: Arc<Desk>,
+}
+
+impl World {
+    /// Keeps the keys of one issuer current.
+    async fn upkeep(self, source: Arc<Source>) {
+        loop {
+            // What is fetched now is as new as what was asked for.
+            lock(&self.desk.asked).remove(source.id());
+            let outcome = match timeout(FETCH_TIME, self.fetch(&source)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(format!("it took longer than {} s", FETCH_TIME.as_secs())),
+            };
+            let before = self.desk.keys.load().of(source.id()).clone();
+            let held = before.settle(outcome, self.now_s());
+            tell(&source, &before, &held);
+            let due_s = held.due_s(source.refresh_s(), self.dice.roll());
+            self.desk.publish(source.id(), held.clone());
+            self.wait(&source, &held, due_s).await;
+        }
+    }
+
+    fn now_s(&self) -> u64 {
+        self.clock.unix_us() / 1_000_000
+    }
+
+    /// Waits until it is due, or asked for.
+    async fn wait(&self, source: &Source, held: &Held, due_s: u64) {
+        loop {
+            let mut bell = std::pin::pin!(self.desk.bell.notified());
+            bell.as_mut().enable();
+            let now_s = self.now_s();
+            let asked = lock(&self.desk.asked).contains(source.id());
+            if now_s >= due_s || (asked && held.may_be_asked(now_s)) {
+                return;
+            }
+            let left = Duration::from_secs(due_s - now_s).min(LOOK_EVERY);
+            // Either is a reason to look again.
+            let _ = timeout(left, bell).await;
+        }
+    }
+
+    async fn fetch(&self, source: &Source) -> Result<KeySet, String> {
+        let mut heard = Vec::new();
+        loop {
+            match source.next(&heard) {
+                Step::Send(_) if heard.len() == REQUESTS_MAX => {
+                    return Err(format!("it took more than {REQUESTS_MAX} requests"));
+                }
+                Step::Send(outbound) => heard.push(send(&*self.wire, *outbound).await),
+                Step::Done(keys) => return Ok(keys),
+                Step::Failed(why) => return Err(why),
+            }
+        }
+    }
+}
+
+/// Sends a request and takes its whole answer.
+async fn send(wire: &dyn Wire, outbound: Outbound) -> Heard {
+    let at = format!("{}:{}", outbound.endpoint.host, outbound.endpoint.port);
+    let inbound = match wire.send(outbound).await {
+        Ok(inbound) => inbound,
+        Err(fault) => return Heard::Nothing(format!("{at} gave no answer ({fault})")),
+    };
+    let status = inbound.status.as_u16();
+    let (mut rest, mut body) = (inbound.body, Vec::new());
+    while let Some(piece) = poll_fn(|cx| rest.poll_chunk(cx)).await {
+        match piece {
+            Ok(piece) if body.len() + piece.len() <= BYTES_MAX => body.extend_from_slice(&piece),
+            Ok(_) => {
+                return Heard::Nothing(format!(
+                    "the answer of {at} is larger than {BYTES_MAX} bytes"
+                ));
+            }
+            Err(fault) => return Heard::Nothing(format!("{at} broke off ({fault})")),
+        }
+    }
+    Heard::Answer { status, body }
+}
+
+/// Says what changed, and nothing while it stays as it is.
+fn tell(source: &Source, before: &Held, held: &Held) {
+    let name = source.name();
+    match (&before.trouble, &held.trouble) {
+        (was, Some(why)) if was.as_ref() != Some(why) => {
+            let meanwhile = match &held.set {
+                Some(_) => "the last ones count meanwhile",
+                None => "its tokens are answered with 503 meanwhile",
+            };
+            crate::say(&format!(
+                "the keys of issuer {name} cannot be fetched: {why}; it is tried again, and \
+                 {meanwhile}"
+            ));
+        }
+        (Some(_), None) => crate::say(&format!("the keys of issuer {name} are there again")),
+        (_, _) => {}
+    }
+}
