@@ -18,6 +18,8 @@ pub(super) struct Figures {
     rounds: HashMap<Key, Vec<f64>>,
     /// Subject, idle KiB, KiB after load.
     memory: Vec<(&'static str, f64, f64)>,
+    /// What else was measured, in sentences.
+    notes: Vec<String>,
     conditions: Vec<String>,
 }
 
@@ -87,6 +89,10 @@ impl Figures {
         self.memory.push((subject, idle_kib, after_kib));
     }
 
+    pub(super) fn note(&mut self, sentence: String) {
+        self.notes.push(sentence);
+    }
+
     fn median(
         &self,
         workload: &'static str,
@@ -98,14 +104,14 @@ impl Figures {
             .and_then(|v| median(v))
     }
 
-    /// What a proxy adds to direct, round by round.
+    /// What a subject adds to another, round by round.
     fn added(
         &self,
         workload: &'static str,
         measure: Measure,
-        subject: &'static str,
+        (base, subject): (&'static str, &'static str),
     ) -> Option<f64> {
-        let direct = self.rounds.get(&(workload, measure, "direct"))?;
+        let direct = self.rounds.get(&(workload, measure, base))?;
         let own = self.rounds.get(&(workload, measure, subject))?;
         let differences: Vec<f64> = own.iter().zip(direct).map(|(o, d)| o - d).collect();
         median(&differences)
@@ -114,6 +120,10 @@ impl Figures {
     /// How the gateway stands to nginx, in words of the measure.
     fn comparison(&self, workload: &Workload, measure: Measure) -> Option<String> {
         let gateway = self.median(workload.name, measure, "gateway")?;
+        if let Some(plain) = self.median(workload.name, measure, "plain") {
+            let added = self.added(workload.name, measure, ("plain", "gateway"))?;
+            return Some(format!("{added:+.2} to the plain {}", short(plain)));
+        }
         let nginx = self.median(workload.peer(), measure, "nginx")?;
         Some(match measure.is_latency() {
             true => format!("{:+.0} us", gateway - nginx),
@@ -135,12 +145,14 @@ impl Figures {
                 let shown: Vec<String> = SUBJECTS
                     .iter()
                     .zip(values)
-                    .map(|(s, v)| match self.added(workload.name, *measure, s) {
-                        Some(added) if measure.is_latency() && *s != "direct" => {
-                            format!("{} ({added:+.0})", cell(v))
-                        }
-                        Some(_) | None => cell(v),
-                    })
+                    .map(
+                        |(s, v)| match self.added(workload.name, *measure, ("direct", s)) {
+                            Some(added) if measure.is_latency() && *s != "direct" => {
+                                format!("{} ({added:+.0})", cell(v))
+                            }
+                            Some(_) | None => cell(v),
+                        },
+                    )
                     .collect();
                 let compared = self
                     .comparison(workload, *measure)
@@ -178,6 +190,9 @@ impl Figures {
             }
         }
         out.push_str("\nIn brackets: added to direct, the median of the rounds.\n\n");
+        for note in &self.notes {
+            out.push_str(&format!("- {note}\n"));
+        }
         out.push_str(&self.conditions.join("\n"));
         out.push('\n');
         out
@@ -189,6 +204,7 @@ impl Figures {
             for (measure, goal) in workload.measures {
                 let subjects: Map<String, Value> = SUBJECTS
                     .iter()
+                    .chain(&["plain"])
                     .filter_map(|s| {
                         let rounds = self.rounds.get(&(workload.name, *measure, *s))?;
                         Some((
@@ -210,7 +226,7 @@ impl Figures {
                 |(s, idle, after)| json!({"subject": s, "idle_kib": idle, "after_load_kib": after}),
             )
             .collect();
-        json!({"conditions": self.conditions, "workloads": workloads, "memory": memory})
+        json!({"conditions": self.conditions, "notes": self.notes, "workloads": workloads, "memory": memory})
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! It starts the fake upstream in fast mode, nginx where it is installed, and the gateway where
 //! one is given; runs every workload over direct, nginx and gateway in turn, round by round; and
-//! gives medians and ratios to nginx of the same run. Deliberately not here: building anything,
+//! gives medians and ratios to nginx of the same run. Policy is measured as what a generated plan
+//! adds to the plain configuration, and how fast that plan is loaded again. Deliberately not here: building anything,
 //! and judging the figures.
 
 mod figures;
+pub mod plan;
 mod process;
+mod reload;
 mod subjects;
 mod workloads;
 
@@ -88,7 +91,7 @@ fn one(
     say: &mut impl FnMut(&str),
 ) -> Result<(), String> {
     let subjects: Vec<Subject> = stage
-        .subjects(options)?
+        .subjects(options, workload)?
         .into_iter()
         .filter(|s| workload.runs_on(s))
         .collect();
@@ -125,6 +128,9 @@ fn one(
             ));
             figures.record(workload, subject, &report, &reading);
         }
+    }
+    if workload.name == "policy" {
+        reload::measure(stage, options, &subjects, figures, say)?;
     }
     if workload.name == "chat-1k" {
         stage.settle(&subjects, figures);

@@ -74,6 +74,11 @@ impl Process {
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }
+
+    /// Sends SIGHUP: a gateway loads its configuration again.
+    pub(super) fn hang_up(&self) {
+        signal("-HUP", &[self.child.id()]);
+    }
 }
 
 impl Drop for Process {

@@ -1,6 +1,7 @@
 //! What is measured: direct, nginx, and the gateway; and the stage they stand on.
 
 use super::figures::Figures;
+use super::plan;
 use super::process::{self, Process, Reading};
 use super::workloads::{Drive, Workload};
 use super::{Options, cores_of};
@@ -24,6 +25,8 @@ pub(super) struct Subject {
     pub(super) name: &'static str,
     url: String,
     process: Option<Process>,
+    /// The gateway's configuration and its listener for operators.
+    gateway: Option<(PathBuf, SocketAddr)>,
     /// Resident memory after the start and before any load.
     idle: Reading,
 }
@@ -38,6 +41,17 @@ impl Subject {
             .as_ref()
             .map(|p| process::read(p.id()))
             .unwrap_or_default()
+    }
+
+    /// Memory after the start and before any load.
+    pub(super) fn idle_kib(&self) -> f64 {
+        self.idle.rss_kib
+    }
+
+    /// The gateway's process, its configuration and its listener for operators.
+    pub(super) fn gateway(&self) -> Option<(&Process, &Path, SocketAddr)> {
+        let (config, admin) = self.gateway.as_ref()?;
+        Some((self.process.as_ref()?, config, *admin))
     }
 
     /// CPU since `before`, and memory now.
@@ -87,12 +101,29 @@ impl Stage {
         })
     }
 
-    /// Direct, and freshly started proxies.
-    pub(super) fn subjects(&self, options: &Options) -> Result<Vec<Subject>, String> {
+    /// Direct, and freshly started proxies; for a generated plan, the gateway with the plain
+    /// configuration and with that plan.
+    pub(super) fn subjects(
+        &self,
+        options: &Options,
+        workload: &Workload,
+    ) -> Result<Vec<Subject>, String> {
+        if let Some(conditions) = workload.plan() {
+            let Some(program) = &options.gateway else {
+                return Ok(Vec::new());
+            };
+            let generated = |plain: &str| plan::document(plain, conditions);
+            let plain = |plain: &str| Ok(plain.to_owned());
+            return Ok(vec![
+                self.gateway(options, program, "plain", &plain)?,
+                self.gateway(options, program, "gateway", &generated)?,
+            ]);
+        }
         let direct = Subject {
             name: "direct",
             url: format!("http://{}", self.upstream),
             process: None,
+            gateway: None,
             idle: Reading::default(),
         };
         let mut out = vec![direct];
@@ -100,7 +131,7 @@ impl Stage {
             out.push(self.nginx(options, &nginx)?);
         }
         if let Some(gateway) = &options.gateway {
-            out.push(self.gateway(options, gateway)?);
+            out.push(self.gateway(options, gateway, "gateway", &|plain| Ok(plain.to_owned()))?);
         }
         Ok(out)
     }
@@ -135,10 +166,17 @@ impl Stage {
         self.started("nginx", listen, process)
     }
 
-    fn gateway(&self, options: &Options, program: &Path) -> Result<Subject, String> {
+    /// A gateway whose configuration `make` makes from the filled-in template.
+    fn gateway(
+        &self,
+        options: &Options,
+        program: &Path,
+        name: &'static str,
+        make: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Subject, String> {
         let (listen, admin) = (free_port()?, free_port()?);
         let data = self.dir.join(format!("data-{}", listen.port()));
-        let file = self.dir.join("gateway.yaml");
+        let file = self.dir.join(format!("{name}.yaml"));
         if let Some(template) = &options.config {
             let text =
                 fs::read_to_string(template).map_err(|e| format!("{}: {e}", template.display()))?;
@@ -147,7 +185,7 @@ impl Stage {
                 .replace("{{listen}}", &listen.to_string())
                 .replace("{{admin}}", &admin.to_string())
                 .replace("{{data_dir}}", &data.display().to_string());
-            fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))?;
+            fs::write(&file, make(&text)?).map_err(|e| format!("{}: {e}", file.display()))?;
         }
         let args: Vec<String> = options
             .gateway_args
@@ -161,9 +199,11 @@ impl Stage {
             program,
             &args,
             cores_of(options).proxy,
-            &self.dir.join("gateway.log"),
+            &self.dir.join(format!("{name}.log")),
         )?;
-        self.started("gateway", listen, process)
+        let mut subject = self.started(name, listen, process)?;
+        subject.gateway = Some((file, admin));
+        Ok(subject)
     }
 
     fn started(
@@ -189,6 +229,7 @@ impl Stage {
             name,
             url: format!("http://{listen}"),
             process: Some(process),
+            gateway: None,
             idle,
         })
     }
@@ -310,7 +351,7 @@ impl Stage {
             format!("{}{}", subject.url, workload.path()),
         ]);
         args.extend(["--body-file".to_owned(), request.display().to_string()]);
-        for header in workload.headers(options) {
+        for header in workload.headers(options, subject) {
             args.extend(["--header".to_owned(), header]);
         }
         args

@@ -1,6 +1,7 @@
 //! The workloads: names, sizes, loops, and the goals that the project set itself.
 
 use super::Options;
+use super::plan::METADATA;
 use super::subjects::Subject;
 use serde_json::json;
 
@@ -15,6 +16,11 @@ pub(super) enum Drive {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Client {
     Chat,
+    /// A chat client that tells metadata, in front of a generated plan; whether some of its rules
+    /// are conditions.
+    Policy {
+        conditions: bool,
+    },
     /// An Anthropic client in front of an OpenAI upstream: the gateway alone can do that.
     Translated,
 }
@@ -50,7 +56,7 @@ pub(super) enum Measure {
     RssPerStream,
 }
 
-pub(super) const WORKLOADS: [Workload; 11] = [
+pub(super) const WORKLOADS: [Workload; 13] = [
     Workload {
         name: "chat-1k",
         what: "1 KB chat, 64 connections",
@@ -185,6 +191,29 @@ pub(super) const WORKLOADS: [Workload; 11] = [
         ],
     },
     Workload {
+        name: "policy",
+        what: "1 KB chat under 10,000 keys and 1,000 rules, 25 for the call",
+        drive: Drive::Closed { connections: 64 },
+        client: Client::Policy { conditions: false },
+        prompt_bytes: 1024,
+        stream: false,
+        marks: "",
+        measures: &[
+            (Measure::CpuPerRequest, "a few us more"),
+            (Measure::Rps, ""),
+        ],
+    },
+    Workload {
+        name: "policy-cel",
+        what: "the same with two conditions",
+        drive: Drive::Closed { connections: 64 },
+        client: Client::Policy { conditions: true },
+        prompt_bytes: 1024,
+        stream: false,
+        marks: "",
+        measures: &[(Measure::CpuPerRequest, ""), (Measure::Rps, "")],
+    },
+    Workload {
         name: "memory",
         what: "slow streams held open",
         drive: Drive::Hold,
@@ -196,7 +225,30 @@ pub(super) const WORKLOADS: [Workload; 11] = [
     },
 ];
 
+/// The load under which a plan is loaded again.
+pub(super) const UNDER_RELOAD: Workload = Workload {
+    name: "reload",
+    what: "1 KB chat at 200 requests/s while the plan is loaded again",
+    drive: Drive::Open {
+        rate: 200.0,
+        connections: 8,
+    },
+    client: Client::Policy { conditions: false },
+    prompt_bytes: 1024,
+    stream: false,
+    marks: "",
+    measures: &[],
+};
+
 impl Workload {
+    /// Whether the gateway gets a generated plan, and whether that has conditions.
+    pub(super) fn plan(&self) -> Option<bool> {
+        match self.client {
+            Client::Policy { conditions } => Some(conditions),
+            Client::Chat | Client::Translated => None,
+        }
+    }
+
     pub(super) fn is_memory(&self) -> bool {
         self.drive == Drive::Hold
     }
@@ -205,14 +257,14 @@ impl Workload {
         let needs_proxy = self.is_memory();
         match self.client {
             Client::Translated => subject.name == "gateway",
-            Client::Chat => !needs_proxy || subject.is_proxy(),
+            Client::Chat | Client::Policy { .. } => !needs_proxy || subject.is_proxy(),
         }
     }
 
     /// The workload whose nginx figure a translated one is compared with.
     pub(super) fn peer(&self) -> &'static str {
         match (self.client, self.stream) {
-            (Client::Chat, _) => self.name,
+            (Client::Chat | Client::Policy { .. }, _) => self.name,
             (Client::Translated, false) => "chat-1k",
             (Client::Translated, true) => "stream-64",
         }
@@ -220,15 +272,19 @@ impl Workload {
 
     pub(super) fn path(&self) -> &'static str {
         match self.client {
-            Client::Chat => "/v1/chat/completions",
+            Client::Chat | Client::Policy { .. } => "/v1/chat/completions",
             Client::Translated => "/v1/messages",
         }
     }
 
-    pub(super) fn headers(&self, options: &Options) -> Vec<String> {
+    pub(super) fn headers(&self, options: &Options, subject: &Subject) -> Vec<String> {
         let mut out = vec![format!("authorization: Bearer {}", options.key)];
-        if self.client == Client::Translated {
-            out.push("anthropic-version: 2026-10-21".to_owned());
+        match self.client {
+            Client::Chat => {}
+            // The plain configuration wants no metadata: that they are read counts as policy.
+            Client::Policy { .. } if subject.name == "plain" => {}
+            Client::Policy { .. } => out.extend(METADATA.map(str::to_owned)),
+            Client::Translated => out.push("anthropic-version: 2026-10-21".to_owned()),
         }
         out
     }
@@ -239,9 +295,11 @@ impl Workload {
             let text = format!("{} Tell me something about this. {padding}", self.marks);
             let messages = json!([{"role": "user", "content": text}]);
             let mut body = match self.client {
-                Client::Chat => json!({"model": options.model, "messages": [
+                Client::Chat | Client::Policy { .. } => {
+                    json!({"model": options.model, "messages": [
                     {"role": "system", "content": "You are a helpful assistant."}, messages[0],
-                ], "temperature": 0.7}),
+                ], "temperature": 0.7})
+                }
                 Client::Translated => json!({"model": options.translated_model, "max_tokens": 1024,
                     "system": "You are a helpful assistant.", "messages": messages}),
             };
