@@ -26,8 +26,6 @@ use crate::reply::Reply;
 
 use asked::{NewKey, Revocation, Rotation, read};
 
-/// Longest body of a request about keys, bytes.
-pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How often a change is tried again that somebody else's change came before.
 const TRIES_MAX: usize = 3;
 /// How often an id is drawn again that is in use.
@@ -174,7 +172,10 @@ impl Errand<'_> {
             }
             let row = change::made(&draft, &minted, self.by);
             self.record("key.create", None, &row)?;
-            let row = self.desk.store.create(&row).map_err(fault)?;
+            let row = match self.desk.store.create(&row) {
+                Ok(row) => row,
+                Err(error) => return Err(self.not_done(&row, error)),
+            };
             (self.desk.publish)(&row);
             let mut reply = self.shown_once(&row, &minted.secret);
             reply.status = StatusCode::CREATED;
@@ -219,8 +220,10 @@ impl Errand<'_> {
             };
             self.record(action, Some(&before), &after)?;
             match self.desk.store.replace(&after) {
-                Err(KeysError::Changed) => {}
-                Err(error) => return Err(fault(error)),
+                Err(KeysError::Changed) => {
+                    self.not_done(&after, KeysError::Changed);
+                }
+                Err(error) => return Err(self.not_done(&after, error)),
                 Ok(row) => {
                     (self.desk.publish)(&row);
                     return Ok(row);
@@ -285,6 +288,21 @@ impl Errand<'_> {
             note: None,
         };
         self.audit.record(&Author::from(self.by), &change).map(drop)
+    }
+
+    /// Says in the audit journal that a change was not made after all.
+    fn not_done(&self, row: &KeyRow, error: KeysError) -> Reply {
+        let change = Change {
+            action: "key.not_changed",
+            object: format!("key/{}", row.id),
+            tenant: Some(row.tenant.clone()),
+            before: Value::Null,
+            after: Value::Null,
+            note: Some(error.to_string()),
+        };
+        // The entry before it says what was meant; nothing else can be done.
+        drop(self.audit.record(&Author::from(self.by), &change));
+        fault(error)
     }
 
     /// A key for the audit journal: as it is shown, without its secrets.

@@ -1,4 +1,5 @@
-//! The resources of the admin API: records, plan, status, metrics, reload.
+//! The resources of the admin API: records, plans, status, metrics, reload and
+//! the audit journal, each with the roles that may use it.
 //! Every answer is made by a plain function over what is handed in, so the
 //! tests need no socket.
 //!
@@ -9,46 +10,57 @@
 //!
 //! [`Api::open`] checks route, credential and parameters without waiting for
 //! anything. What it returns says what is left to do: nothing, a [`Work`] that
-//! may read the disk and belongs on a thread that may wait, or a [`Follow`]
-//! that gives records as they are written.
+//! may read the disk and belongs on a thread that may wait, a [`Taking`] that
+//! wants the body first, or a [`Follow`] that gives records as they are written.
 
+mod audit;
+mod auth;
 mod figures;
 mod follow;
-mod key;
+mod keys;
 mod openapi;
 mod params;
+mod plans;
 mod reading;
 mod records;
 mod reply;
 mod routes;
 mod status;
 mod tail;
+mod throttle;
+mod versions;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use evidence::Evidence;
+use bytes::Bytes;
+use evidence::{Evidence, RequestId};
 use http::{HeaderMap, Method};
 use plan::Plan;
 use store::RecordIndex;
 
-pub use figures::{ConnectionFigures, Figures, ListenerFigures, PoolFigures};
+pub use audit::{Audit, Author, Change, NOTE_CHARS_MAX};
+pub use auth::{Actor, AdminKey, By};
+pub use figures::{ConnectionFigures, Figures, IssuerFigures, ListenerFigures, PoolFigures};
 pub use follow::{FOLLOWERS_MAX, Follow, Step};
-pub use key::AdminKey;
+pub use keys::{KeyDesk, Mint, Minted, Publish};
 pub use openapi::document as openapi;
+pub use plans::{Applied, Candidate, Compile, Plans};
 pub use reply::Reply;
-pub use routes::{Access, ROUTES, Resource, Route};
+pub use routes::{ADMINS, AUDITORS, Access, OPERATORS, READERS, ROUTES, Resource, Route, Scope};
+pub use versions::{How, Version, Versions};
 
 use follow::Seats;
-use key::Throttle;
-use params::{Params, Question};
+use keys::Errand;
+use params::{AuditQuestion, Page, Params, Question};
 use reading::Shelf;
 use routes::{Matched, find};
+use throttle::Throttle;
 
-/// Compiles and applies the configuration again; the digest that is now in
-/// force, or the diagnostics as text.
-pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+/// Reads the configuration again and puts it in force on behalf of somebody;
+/// what became of it, or the answer that says why nothing did.
+pub type Reload = Arc<dyn Fn(&By) -> Result<Applied, Reply> + Send + Sync>;
 /// Takes the figures of other rooms, for `/v1/status`.
 pub type TakeFigures = Arc<dyn Fn() -> Figures + Send + Sync>;
 
@@ -64,8 +76,14 @@ pub struct AdminState {
     pub reload: Reload,
     /// Figures of other rooms.
     pub figures: TakeFigures,
-    /// The credential of this listener.
+    /// The gateway's own credential; others are in the plan.
     pub key: AdminKey,
+    /// The audit journal.
+    pub audit: Audit,
+    /// Virtual keys.
+    pub keys: KeyDesk,
+    /// Versions of the plan.
+    pub plans: Arc<Plans>,
     /// Start of the process, microseconds since the Unix epoch.
     pub started_us: u64,
     /// Worker threads of the data listeners.
@@ -87,6 +105,8 @@ pub struct Call<'a> {
     pub peer: Option<IpAddr>,
     /// Wall time, microseconds since the Unix epoch.
     pub now_us: u64,
+    /// Id of the call.
+    pub request_id: RequestId,
 }
 
 /// What is left to do for an answer.
@@ -97,6 +117,8 @@ pub enum Answer {
     Reply(Reply),
     /// Something that may read the disk.
     Work(Work),
+    /// The body, and then something that may wait for the disk.
+    Body(Taking),
     /// A stream of records.
     Follow(Box<Follow>),
 }
@@ -108,6 +130,25 @@ impl Work {
     /// Makes the answer. To be called where waiting for the disk hurts nobody.
     pub fn run(self) -> Reply {
         (self.0)()
+    }
+}
+
+/// An answer that needs the body of the request.
+pub struct Taking {
+    bytes_max: usize,
+    make: Box<dyn FnOnce(Bytes) -> Reply + Send>,
+}
+
+impl Taking {
+    /// Most bytes of the body.
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// What is left to do with this body.
+    pub fn with(self, body: Bytes) -> Work {
+        let make = self.make;
+        Work(Box::new(move || make(body)))
     }
 }
 
@@ -138,55 +179,113 @@ impl Api {
 
     fn answer(&self, call: &Call) -> Result<Answer, Reply> {
         let (route, segment) = match find(call.method, call.path) {
-            Matched::Route(route, segment) => (route, segment),
+            Matched::Route(route, segment) => (route, segment.unwrap_or_default().to_owned()),
             Matched::WrongMethod(allow) => return Err(Reply::wrong_method(&allow)),
             Matched::Unknown => return Err(Reply::unknown_path(call.path)),
         };
-        let is_open = match route.access {
-            Access::Anyone => true,
-            Access::Local => key::is_local(call),
-            Access::Key => false,
+        let by = match route.access {
+            Access::Anyone => None,
+            Access::Local if auth::is_local(call) => None,
+            Access::Local | Access::Key => Some(self.admit(route, call)?),
         };
-        if !is_open {
-            self.throttle.admit(&self.state.key, call)?;
-        }
         let params = Params::parse(call.query, route)?;
-        let state = self.state.clone();
-        let work = |work: Box<dyn FnOnce() -> Reply + Send>| Ok(Answer::Work(Work(work)));
-        match route.resource {
+        match (by, route.access) {
+            (Some(by), _) => self.answer_to(Asked {
+                by,
+                route,
+                segment,
+                params,
+                call,
+            }),
+            (None, Access::Anyone) => Ok(Answer::Probe),
+            (None, Access::Local | Access::Key) => Ok(self.metrics()),
+        }
+    }
+
+    /// The holder of a credential that may use this route.
+    fn admit(&self, route: &Route, call: &Call) -> Result<By, Reply> {
+        let actor = self
+            .throttle
+            .admit(&self.state.key, &self.state.plan.load(), call)?;
+        if !route.roles.contains(&actor.role) {
+            return Err(auth::forbidden(&actor, route.roles));
+        }
+        if route.scope == Scope::Whole && actor.tenant.is_some() {
+            return Err(auth::too_narrow(&actor));
+        }
+        Ok(By {
+            actor,
+            peer: call.peer,
+            request_id: call.request_id,
+            now_us: call.now_us,
+        })
+    }
+}
+
+/// A request of somebody who may make it.
+struct Asked<'a> {
+    by: By,
+    route: &'static Route,
+    segment: String,
+    params: Params,
+    call: &'a Call<'a>,
+}
+
+impl Api {
+    fn answer_to(&self, asked: Asked) -> Result<Answer, Reply> {
+        match asked.route.resource {
             Resource::Probe => Ok(Answer::Probe),
             Resource::OpenApi => Ok(Answer::Reply(Reply::json(&openapi::document()))),
-            Resource::Metrics => work(Box::new(move || {
-                let text = state.evidence.meter().render();
-                Reply::text(evidence::CONTENT_TYPE, text)
-            })),
-            Resource::Records => {
-                let question = Question::of(&params, call.now_us)?;
-                if question.follow {
-                    return self.follow(question, call.method);
-                }
-                work(Box::new(move || records::page(&shelf(&state), &question)))
+            Resource::Metrics => Ok(self.metrics()),
+            Resource::Records | Resource::Record => self.records(asked),
+            Resource::Plan => {
+                let plan = self.state.plan.load();
+                Ok(Answer::Reply(status::plan(&plan, &asked.by.actor)))
             }
-            Resource::Record => {
-                let wanted = records::Wanted::parse(segment.unwrap_or_default())?;
-                work(Box::new(move || records::one(&shelf(&state), wanted)))
-            }
-            Resource::Plan => Ok(Answer::Reply(status::plan(&state.plan.load()))),
             Resource::Status => {
-                let now_us = call.now_us;
-                work(Box::new(move || status::status(&state, now_us)))
+                let (state, by) = (self.state.clone(), asked.by);
+                Ok(work(move || status::status(&state, &by)))
             }
-            Resource::Reload => {
-                let reloading = self.reloading.clone();
-                work(Box::new(move || {
-                    // A reload that panicked changed nothing.
-                    let _one = reloading
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner);
-                    status::reload(&state.reload)
-                }))
+            Resource::Keys
+            | Resource::Key
+            | Resource::KeyCreate
+            | Resource::KeyRotate
+            | Resource::KeyRevoke => self.keys(asked),
+            Resource::Audit => {
+                let question = AuditQuestion::of(&asked.params, asked.by.now_us)?;
+                let audit = self.state.audit.clone();
+                Ok(work(move || audit.page(&question, &asked.by.actor)))
             }
+            Resource::Reload
+            | Resource::Plans
+            | Resource::PlanVersion
+            | Resource::PlanDiff
+            | Resource::PlanApply
+            | Resource::PlanRollback => self.plans(asked),
         }
+    }
+
+    fn metrics(&self) -> Answer {
+        let state = self.state.clone();
+        work(move || {
+            let text = state.evidence.meter().render();
+            Reply::text(evidence::CONTENT_TYPE, text)
+        })
+    }
+
+    fn records(&self, asked: Asked) -> Result<Answer, Reply> {
+        let state = self.state.clone();
+        if asked.route.resource == Resource::Record {
+            let wanted = records::Wanted::parse(&asked.segment)?;
+            let actor = asked.by.actor;
+            return Ok(work(move || records::one(&shelf(&state), wanted, &actor)));
+        }
+        let mut question = Question::of(&asked.params, asked.by.now_us)?;
+        question.hold_to(&asked.by.actor)?;
+        if question.follow {
+            return self.follow(question, asked.call.method);
+        }
+        Ok(work(move || records::page(&shelf(&state), &question)))
     }
 
     fn follow(&self, question: Question, method: &Method) -> Result<Answer, Reply> {
@@ -201,6 +300,117 @@ impl Api {
         let follow = Follow::new(shelf(&self.state), question, seat);
         Ok(Answer::Follow(Box::new(follow)))
     }
+
+    /// Versions of the plan, and what changes it.
+    fn plans(&self, asked: Asked) -> Result<Answer, Reply> {
+        let Asked {
+            by,
+            route,
+            segment: digest,
+            params,
+            ..
+        } = asked;
+        let either = |made: Result<Reply, Reply>| made.unwrap_or_else(|fault| fault);
+        let state = self.state.clone();
+        match route.resource {
+            Resource::Plans => {
+                let page = Page::of(&params)?;
+                Ok(work(move || state.plans.list(page)))
+            }
+            Resource::PlanDiff => Ok(work(move || either(state.plans.compare(&digest, &params)))),
+            Resource::PlanApply => Ok(taking(route, move |body| {
+                either(state.plans.apply(&body, &by))
+            })),
+            Resource::PlanRollback => Ok(taking(route, move |body| {
+                either(state.plans.rollback(&digest, &body, &by))
+            })),
+            Resource::Reload => {
+                let reloading = self.reloading.clone();
+                Ok(work(move || {
+                    // A reload that panicked changed nothing.
+                    let _one = reloading
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    either((state.reload)(&by).map(|applied| Reply::json(&applied)))
+                }))
+            }
+            Resource::PlanVersion
+            | Resource::Probe
+            | Resource::OpenApi
+            | Resource::Metrics
+            | Resource::Records
+            | Resource::Record
+            | Resource::Plan
+            | Resource::Status
+            | Resource::Keys
+            | Resource::Key
+            | Resource::KeyCreate
+            | Resource::KeyRotate
+            | Resource::KeyRevoke
+            | Resource::Audit => Ok(work(move || either(state.plans.one(&digest)))),
+        }
+    }
+}
+
+impl Api {
+    /// Virtual keys.
+    fn keys(&self, asked: Asked) -> Result<Answer, Reply> {
+        let Asked {
+            by,
+            route,
+            segment: id,
+            params,
+            ..
+        } = asked;
+        let state = self.state.clone();
+        let resource = route.resource;
+        let run = move |body: Bytes| {
+            let plan = state.plan.load();
+            let errand = Errand {
+                desk: &state.keys,
+                audit: &state.audit,
+                plan: &plan,
+                by: &by,
+            };
+            let made = match resource {
+                Resource::KeyCreate => errand.create(&body),
+                Resource::KeyRotate => errand.rotate(&id, &body),
+                Resource::KeyRevoke => errand.revoke(&id, &body),
+                Resource::Key => errand.one(&id),
+                Resource::Keys
+                | Resource::Probe
+                | Resource::OpenApi
+                | Resource::Metrics
+                | Resource::Records
+                | Resource::Record
+                | Resource::Plan
+                | Resource::Status
+                | Resource::Reload
+                | Resource::Audit
+                | Resource::Plans
+                | Resource::PlanVersion
+                | Resource::PlanDiff
+                | Resource::PlanApply
+                | Resource::PlanRollback => errand.list(&params),
+            };
+            made.unwrap_or_else(|fault| fault)
+        };
+        Ok(match route.body_bytes_max {
+            0 => work(move || run(Bytes::new())),
+            _ => taking(route, run),
+        })
+    }
+}
+
+fn work(make: impl FnOnce() -> Reply + Send + 'static) -> Answer {
+    Answer::Work(Work(Box::new(make)))
+}
+
+fn taking(route: &Route, make: impl FnOnce(Bytes) -> Reply + Send + 'static) -> Answer {
+    Answer::Body(Taking {
+        bytes_max: route.body_bytes_max,
+        make: Box::new(make),
+    })
 }
 
 fn shelf(state: &AdminState) -> Shelf {

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::routes::{Access, ROUTES, Route, SEGMENT};
+use crate::routes::{Access, ROUTES, Route, Scope, placeholder};
 
 /// The document, of version 3.1 of the OpenAPI specification.
 pub fn document() -> Value {
@@ -45,8 +45,8 @@ pub fn document() -> Value {
 
 fn operation(route: &Route) -> Value {
     let mut parameters: Vec<Value> = Vec::new();
-    if route.path.contains(SEGMENT) {
-        parameters.push(parameter("path", "record", "Request id or sequence"));
+    if let Some(name) = placeholder(route.path) {
+        parameters.push(parameter("path", name, "Names one of them"));
     }
     let query = route
         .params
@@ -60,8 +60,9 @@ fn operation(route: &Route) -> Value {
     );
     let open = [(405, "Another method is needed")];
     let locked = [
-        (401, "No key, or a wrong one"),
-        (429, "Too many wrong keys"),
+        (401, "No credential, or a wrong one"),
+        (403, "The credential may not do this"),
+        (429, "Too many wrong credentials"),
     ];
     let security = match route.access {
         Access::Anyone => json!([]),
@@ -78,6 +79,11 @@ fn operation(route: &Route) -> Value {
         // Probes speak plain text even when they say no.
         let content = match route.access {
             Access::Anyone if *status != 405 => json!({route.content: {}}),
+            Access::Local | Access::Key if *status < 300 => {
+                // A success of its own kind, in the place of the usual one.
+                responses.remove("200");
+                json!({route.content: {}})
+            }
             Access::Anyone | Access::Local | Access::Key => json!({"application/json": error}),
         };
         responses.insert(
@@ -85,12 +91,21 @@ fn operation(route: &Route) -> Value {
             json!({"description": doc, "content": content}),
         );
     }
-    json!({
+    let mut operation = json!({
         "summary": route.summary,
         "security": security,
         "parameters": parameters,
         "responses": responses,
-    })
+    });
+    if route.access != Access::Anyone {
+        let roles: Vec<&str> = route.roles.iter().map(|role| role.name()).collect();
+        operation["x-roles"] = json!(roles);
+        operation["x-tenant-scope"] = json!(route.scope == Scope::Tenant);
+    }
+    if route.body_bytes_max > 0 {
+        operation["requestBody"] = json!({"content": {"application/json": {}}});
+    }
+    operation
 }
 
 fn parameter(place: &str, name: &str, doc: &str) -> Value {

@@ -6,6 +6,7 @@
 
 use store::Filter;
 
+use crate::auth::{self, Actor};
 use crate::reply::Reply;
 use crate::routes::Route;
 
@@ -49,7 +50,8 @@ impl Params {
         Ok(Self(params))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// The value of a parameter, unless it is empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.as_str())
     }
@@ -80,13 +82,7 @@ impl Question {
             Some(text) => statuses(text).ok_or_else(|| bad("status", "write 429 or 5xx"))?,
             None => (None, None),
         };
-        let limit = match params.number("limit")? {
-            None => LIMIT,
-            Some(limit) => u32::try_from(limit)
-                .ok()
-                .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-                .ok_or_else(|| bad("limit", "it must be from 1 to 1000"))?,
-        };
+        let Page { limit, before } = Page::of(params)?;
         let follow = match params.get("follow") {
             None | Some("0" | "false") => false,
             Some("1" | "true") => true,
@@ -100,7 +96,7 @@ impl Question {
         }
         let fault = params.owned("fault");
         let filter = Filter {
-            before: params.number("before")?,
+            before,
             after: params.number("after")?,
             limit,
             since_us: time(params, "since", now_us)?,
@@ -120,6 +116,69 @@ impl Question {
             origin: params.owned("origin"),
         };
         Ok(Self { filter, follow })
+    }
+
+    /// Shows the asker no other tenant than its own.
+    pub(crate) fn hold_to(&mut self, actor: &Actor) -> Result<(), Reply> {
+        let Some(own) = &actor.tenant else {
+            return Ok(());
+        };
+        match &self.filter.tenant {
+            Some(tenant) if !actor.sees(tenant) => Err(auth::too_narrow(actor)),
+            Some(_) | None => {
+                self.filter.tenant = Some(own.to_string());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Which page is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    pub(crate) limit: u32,
+    pub(crate) before: Option<u64>,
+}
+
+impl Page {
+    pub(crate) fn of(params: &Params) -> Result<Self, Reply> {
+        let limit = match params.number("limit")? {
+            None => LIMIT,
+            Some(limit) => u32::try_from(limit)
+                .ok()
+                .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+                .ok_or_else(|| bad("limit", "it must be from 1 to 1000"))?,
+        };
+        let before = params.number("before")?;
+        Ok(Self { limit, before })
+    }
+}
+
+/// Which entries of the audit journal are asked for.
+#[derive(Debug)]
+pub(crate) struct AuditQuestion {
+    pub(crate) page: Page,
+    pub(crate) actor: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) action: Option<String>,
+    pub(crate) object: Option<String>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) since_us: Option<u64>,
+    pub(crate) until_us: Option<u64>,
+}
+
+impl AuditQuestion {
+    pub(crate) fn of(params: &Params, now_us: u64) -> Result<Self, Reply> {
+        Ok(Self {
+            page: Page::of(params)?,
+            actor: params.owned("actor"),
+            role: params.owned("role"),
+            action: params.owned("action"),
+            object: params.owned("object"),
+            tenant: params.owned("tenant"),
+            since_us: time(params, "since", now_us)?,
+            until_us: time(params, "until", now_us)?,
+        })
     }
 }
 
@@ -151,7 +210,7 @@ fn time(params: &Params, name: &str, now_us: u64) -> Result<Option<u64>, Reply> 
 }
 
 /// `90s`, `15m`, `2h`, `7d`, `250ms` in microseconds.
-fn age_us(text: &str) -> Option<u64> {
+pub(crate) fn age_us(text: &str) -> Option<u64> {
     let units = [
         ("ms", 1_000),
         ("s", 1_000_000),
@@ -167,7 +226,7 @@ fn age_us(text: &str) -> Option<u64> {
 
 /// RFC 3339 in UTC, `2025-11-21` or `2025-11-21T10:00:00[.5]Z`, in
 /// microseconds since the Unix epoch.
-fn utc_us(text: &str) -> Option<u64> {
+pub(crate) fn utc_us(text: &str) -> Option<u64> {
     let (date, clock) = match text.split_once('T') {
         Some((date, clock)) => (date, clock.strip_suffix('Z')?),
         None => (text, "00:00:00"),
@@ -231,7 +290,7 @@ fn decode(text: &str) -> Option<String> {
         .filter(|text| text.len() <= VALUE_BYTES_MAX)
 }
 
-fn bad(name: &str, advice: &str) -> Reply {
+pub(crate) fn bad(name: &str, advice: &str) -> Reply {
     Reply::fault(
         400,
         "bad_parameter",

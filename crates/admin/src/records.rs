@@ -10,6 +10,7 @@ use evidence::{Record, RequestId, rfc3339};
 use serde::Serialize;
 use store::{Entry, EntryKind, Filter, Found};
 
+use crate::auth::Actor;
 use crate::params::Question;
 use crate::reading::{self, Shelf};
 use crate::reply::{Reply, json};
@@ -164,17 +165,25 @@ impl Wanted {
 }
 
 /// One record whole.
-pub(crate) fn one(shelf: &Shelf, wanted: Wanted) -> Reply {
+///
+/// One of another tenant than the asker's is as one that does not exist.
+pub(crate) fn one(shelf: &Shelf, wanted: Wanted, actor: &Actor) -> Reply {
     shelf.journal.flush(FLUSH_WAIT);
     let entry = match wanted {
         Wanted::Id(id) => by_id(shelf, &id),
         Wanted::Sequence(sequence) => by_sequence(shelf, sequence),
     };
     match entry {
-        Ok(Some(entry)) => whole(&entry),
-        Ok(None) => missing(shelf),
+        Ok(Some(entry)) if is_shown(&entry, actor) => whole(&entry),
+        Ok(Some(_) | None) => missing(shelf),
         Err(fault) => fault,
     }
+}
+
+/// Notes of the journal itself belong to no tenant.
+fn is_shown(entry: &Entry, actor: &Actor) -> bool {
+    let tenant = || reading::record(entry)?.who.tenant;
+    actor.tenant.is_none() || tenant().is_some_and(|tenant| actor.sees(&tenant))
 }
 
 fn by_id(shelf: &Shelf, id: &RequestId) -> Result<Option<Entry>, Reply> {

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
 /// Characters of a caller's path that an error repeats.
@@ -59,6 +60,17 @@ impl Reply {
             error: ErrorFacts { code, message },
         });
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::whole(status, "application/json", body)
+    }
+
+    /// As [`Reply::fault`], with more fields beside `code` and `message`.
+    pub(crate) fn fault_with(status: u16, code: &str, message: &str, more: Value) -> Self {
+        let mut error = serde_json::json!({"code": code, "message": message});
+        if let (Value::Object(error), Value::Object(more)) = (&mut error, more) {
+            error.extend(more);
+        }
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = json(&serde_json::json!({"error": error}));
         Self::whole(status, "application/json", body)
     }
 

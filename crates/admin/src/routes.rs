@@ -1,31 +1,36 @@
-//! The table of routes: the one list behind routing, parameter checks and the
-//! OpenAPI document.
+//! The table of routes: the one list behind routing, roles, parameter checks,
+//! the OpenAPI document and the page about the admin API.
 //!
 //! Deliberately not here: what a resource answers.
 
 use http::Method;
-
-/// The placeholder of a path segment.
-pub(crate) const SEGMENT: &str = "{record}";
+use plan::Role;
 
 /// One route.
 #[derive(Debug)]
 pub struct Route {
-    /// `GET` (which serves `HEAD` too) or `POST`.
+    /// `GET` (which serves `HEAD` too), `POST`, `PATCH` or `DELETE`.
     pub method: &'static str,
-    /// Path; `{record}` stands for one segment.
+    /// Path; a name in braces, of which there is at most one, stands for one
+    /// segment.
     pub path: &'static str,
     /// What answers.
     pub resource: Resource,
     /// Who may ask.
     pub access: Access,
+    /// The roles that may ask, where a credential is needed.
+    pub roles: &'static [Role],
+    /// What a credential of one tenant gets.
+    pub scope: Scope,
+    /// Most bytes of a body; 0 where none is read.
+    pub body_bytes_max: usize,
     /// One sentence.
     pub summary: &'static str,
     /// Parameters of the query, by name and meaning.
     pub params: &'static [(&'static str, &'static str)],
     /// Content type of a good answer.
     pub content: &'static str,
-    /// Statuses besides 200, 401, 405 and 429.
+    /// Statuses besides 200, 401, 403, 405 and 429.
     pub statuses: &'static [(u16, &'static str)],
 }
 
@@ -48,6 +53,28 @@ pub enum Resource {
     Status,
     /// Reading the configuration again.
     Reload,
+    /// Many virtual keys.
+    Keys,
+    /// One virtual key.
+    Key,
+    /// A new virtual key.
+    KeyCreate,
+    /// A new secret for a virtual key.
+    KeyRotate,
+    /// The end of a virtual key.
+    KeyRevoke,
+    /// The audit journal.
+    Audit,
+    /// Versions of the plan.
+    Plans,
+    /// One version of the plan.
+    PlanVersion,
+    /// What differs between two versions of the plan.
+    PlanDiff,
+    /// A new plan.
+    PlanApply,
+    /// A version of the plan again.
+    PlanRollback,
 }
 
 /// Who may ask.
@@ -55,11 +82,35 @@ pub enum Resource {
 pub enum Access {
     /// Anyone.
     Anyone,
-    /// Anyone on this machine; others need the key.
+    /// Anyone on this machine; others need a credential.
     Local,
-    /// The holder of the key.
+    /// The holder of a credential.
     Key,
 }
+
+/// What a credential of one tenant gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// What belongs to its tenant.
+    Tenant,
+    /// Nothing: all tenants are concerned.
+    Whole,
+}
+
+/// Those who read.
+pub const READERS: &[Role] = &[Role::Viewer, Role::Operator, Role::Admin, Role::Auditor];
+/// Those who manage keys and approvals, and reload.
+pub const OPERATORS: &[Role] = &[Role::Operator, Role::Admin];
+/// Those who change the plan.
+pub const ADMINS: &[Role] = &[Role::Admin];
+/// Those who read the audit journal.
+pub const AUDITORS: &[Role] = &[Role::Admin, Role::Auditor];
+/// Most bytes of a body about a key.
+const KEY_BODY_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of a body with a note.
+const NOTE_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Most bytes of a body with a document.
+const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const JSON: &str = "application/json";
 const PLAIN: &str = "text/plain";
@@ -93,6 +144,54 @@ const FILTERS: &[(&str, &str)] = &[
     ),
 ];
 
+const PAGE: &[(&str, &str)] = &[
+    ("limit", "Most of a page: 1 to 1000, default 50"),
+    (
+        "before",
+        "Only those before this number: `next` of the page before",
+    ),
+];
+
+const KEY_FILTERS: &[(&str, &str)] = &[
+    ("tenant", "Tenant, exactly"),
+    ("app", "App, exactly"),
+    ("state", "active, expired or revoked"),
+    ("limit", "Most keys of a page: 1 to 1000, default 50"),
+    (
+        "before",
+        "Only keys before this number: `next` of the page before",
+    ),
+];
+
+/// Statuses of the routes that change a key.
+const KEY_STATUSES: &[(u16, &str)] = &[
+    (400, "The body is malformed or too large"),
+    (404, "There is no such key"),
+    (
+        409,
+        "Another change came first, a limit is reached, or the key has ended",
+    ),
+    (503, "The audit journal or the keys cannot be written"),
+];
+
+const AUDIT_FILTERS: &[(&str, &str)] = &[
+    ("actor", "Credential that made the change, exactly"),
+    ("role", "Its role"),
+    ("action", "What was done, such as plan.apply"),
+    ("object", "What was changed, exactly"),
+    ("tenant", "Tenant that the change concerns, exactly"),
+    (
+        "since",
+        "Made at or after: an age (90s, 15m, 2h, 7d) or a UTC time (2025-11-21T10:00:00Z)",
+    ),
+    ("until", "Made before: an age or a UTC time"),
+    ("limit", "Most entries of a page: 1 to 1000, default 50"),
+    (
+        "before",
+        "Only entries before this sequence: `next` of the page before",
+    ),
+];
+
 /// All routes.
 pub const ROUTES: &[Route] = &[
     probe("/livez", "The process is alive", &[]),
@@ -108,6 +207,7 @@ pub const ROUTES: &[Route] = &[
     ),
     Route {
         access: Access::Local,
+        scope: Scope::Whole,
         content: "application/openmetrics-text",
         ..get("/metrics", Resource::Metrics, "Metrics, for Prometheus")
     },
@@ -148,15 +248,165 @@ pub const ROUTES: &[Route] = &[
         "How the process, its listeners, its pools, its journal and its index are",
     ),
     Route {
-        method: "POST",
-        statuses: &[(
-            422,
-            "The configuration was refused; the old plan stays in force",
-        )],
-        ..get(
+        roles: OPERATORS,
+        scope: Scope::Whole,
+        statuses: &[
+            (
+                422,
+                "The configuration was refused; the old plan stays in force",
+            ),
+            (503, "The audit journal cannot be written"),
+        ],
+        ..post(
             "/v1/reload",
             Resource::Reload,
             "Read the configuration again",
+        )
+    },
+    Route {
+        params: PAGE,
+        scope: Scope::Whole,
+        statuses: &[
+            (400, "A parameter is unknown or malformed"),
+            (503, "The versions cannot be read"),
+        ],
+        ..get(
+            "/v1/plans",
+            Resource::Plans,
+            "Plans that were put in force, newest first, and who owns the plan",
+        )
+    },
+    Route {
+        roles: ADMINS,
+        scope: Scope::Whole,
+        body_bytes_max: DOCUMENT_BYTES_MAX,
+        statuses: &[
+            (400, "The body is malformed or too large"),
+            (409, "Another plan is in force, or the file owns the plan"),
+            (
+                422,
+                "The document was refused, with lines and columns; the old plan stays in force",
+            ),
+            (503, "The audit journal or the versions cannot be written"),
+        ],
+        ..post(
+            "/v1/plans",
+            Resource::PlanApply,
+            "Put a document in force, or with `dry_run` say what would change",
+        )
+    },
+    Route {
+        scope: Scope::Whole,
+        statuses: &[
+            (400, "This is no digest"),
+            (404, "There is no such version"),
+            (503, "The versions cannot be read"),
+        ],
+        ..get(
+            "/v1/plans/{digest}",
+            Resource::PlanVersion,
+            "One version of the plan: its document, without secrets",
+        )
+    },
+    Route {
+        params: &[(
+            "against",
+            "Digest of the version to compare with; default: the plan in force",
+        )],
+        scope: Scope::Whole,
+        statuses: &[
+            (400, "This is no digest"),
+            (404, "There is no such version"),
+            (503, "The versions cannot be read"),
+        ],
+        ..get(
+            "/v1/plans/{digest}/diff",
+            Resource::PlanDiff,
+            "What differs between two versions, line by line",
+        )
+    },
+    Route {
+        roles: ADMINS,
+        scope: Scope::Whole,
+        body_bytes_max: NOTE_BODY_BYTES_MAX,
+        statuses: &[
+            (400, "The body is malformed, or this is no digest"),
+            (404, "There is no such version"),
+            (409, "Another plan is in force, or the file owns the plan"),
+            (422, "The version cannot be put in force again"),
+            (503, "The audit journal or the versions cannot be written"),
+        ],
+        ..post(
+            "/v1/plans/{digest}/rollback",
+            Resource::PlanRollback,
+            "Put a version in force again",
+        )
+    },
+    Route {
+        params: KEY_FILTERS,
+        statuses: &[
+            (400, "A parameter is unknown or malformed"),
+            (503, "The keys cannot be read"),
+        ],
+        ..get(
+            "/v1/keys",
+            Resource::Keys,
+            "Virtual keys, newest first, without their secrets",
+        )
+    },
+    Route {
+        roles: OPERATORS,
+        body_bytes_max: KEY_BODY_BYTES_MAX,
+        statuses: &[
+            (201, "Made; the only answer that shows the secret"),
+            (400, "The body is malformed or too large"),
+            (409, "A limit is reached"),
+            (503, "The audit journal or the keys cannot be written"),
+        ],
+        ..post("/v1/keys", Resource::KeyCreate, "Make a virtual key")
+    },
+    Route {
+        statuses: &[
+            (404, "There is no such key"),
+            (503, "The keys cannot be read"),
+        ],
+        ..get(
+            "/v1/keys/{key}",
+            Resource::Key,
+            "One virtual key, without its secrets",
+        )
+    },
+    Route {
+        roles: OPERATORS,
+        body_bytes_max: KEY_BODY_BYTES_MAX,
+        statuses: KEY_STATUSES,
+        ..post(
+            "/v1/keys/{key}/rotate",
+            Resource::KeyRotate,
+            "Give a virtual key a new secret; those before it work on for `overlap`",
+        )
+    },
+    Route {
+        roles: OPERATORS,
+        body_bytes_max: KEY_BODY_BYTES_MAX,
+        statuses: KEY_STATUSES,
+        ..post(
+            "/v1/keys/{key}/revoke",
+            Resource::KeyRevoke,
+            "End a virtual key, at once and for good",
+        )
+    },
+    Route {
+        roles: AUDITORS,
+        params: AUDIT_FILTERS,
+        statuses: &[
+            (400, "A parameter is unknown or malformed"),
+            (503, "The audit journal cannot be read"),
+        ],
+        ..get(
+            "/v1/audit",
+            Resource::Audit,
+            "Changes that were made, newest first: who, what, before and after",
         )
     },
 ];
@@ -167,10 +417,20 @@ const fn get(path: &'static str, resource: Resource, summary: &'static str) -> R
         path,
         resource,
         access: Access::Key,
+        roles: READERS,
+        scope: Scope::Tenant,
+        body_bytes_max: 0,
         summary,
         params: &[],
         content: JSON,
         statuses: &[],
+    }
+}
+
+const fn post(path: &'static str, resource: Resource, summary: &'static str) -> Route {
+    Route {
+        method: "POST",
+        ..get(path, resource, summary)
     }
 }
 
@@ -225,11 +485,16 @@ fn serves(route: &Route, method: &Method) -> bool {
 
 /// Outer `None`: another path. Inner: the segment, where there is one.
 fn segment<'a>(pattern: &str, path: &'a str) -> Option<Option<&'a str>> {
-    match pattern.strip_suffix(SEGMENT) {
-        Some(parent) => {
-            let rest = path.strip_prefix(parent)?;
-            (!rest.is_empty() && !rest.contains('/')).then_some(Some(rest))
-        }
-        None => (pattern == path).then_some(None),
-    }
+    let Some((before, name)) = pattern.split_once('{') else {
+        return (pattern == path).then_some(None);
+    };
+    let after = name.split_once('}').map_or("", |(_, after)| after);
+    let rest = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!rest.is_empty() && !rest.contains('/')).then_some(Some(rest))
+}
+
+/// The name of the placeholder of a path.
+pub(crate) fn placeholder(path: &'static str) -> Option<&'static str> {
+    let (_, name) = path.split_once('{')?;
+    name.split_once('}').map(|(name, _)| name)
 }

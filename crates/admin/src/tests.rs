@@ -14,6 +14,12 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod audit;
+mod keys;
+mod pages;
+mod plans;
+mod roles;
+
 /// How long one question for the index may take, and how many there may be
 /// before a test is given up.
 const CATCH_UP: Duration = Duration::from_millis(50);
@@ -27,14 +33,20 @@ providers:
 models:
   small: box/echo
 keys:
-  - {id: k1, secret: tg-0123456789012345678, tenant: acme, app: shop}
+  - {id: k1, secret: '${env:CALLER}', tenant: acme, app: shop}
 "#;
 
 struct NoSources;
 
 impl plan::Sources for NoSources {
-    fn env(&self, _: &str) -> Option<String> {
-        None
+    fn env(&self, name: &str) -> Option<String> {
+        match name {
+            "CALLER" => Some("tg-0123456789012345678".to_owned()),
+            // `OP_VIEWER_1` is a credential of 24 characters or more.
+            name => name
+                .strip_prefix("OP_")
+                .map(|who| format!("tg-op-{who}-0123456789012345678901")),
+        }
     }
 
     fn file(&self, _: &str) -> Result<String, String> {
@@ -64,6 +76,13 @@ fn figures() -> Figures {
             waiting: 2,
             limit: 8,
         }],
+        issuers: vec![IssuerFigures {
+            name: "login".to_owned(),
+            keys: 2,
+            fetched_s: 1_700_000_000,
+            failures: 3,
+            trouble: Some("it is down".to_owned()),
+        }],
     }
 }
 
@@ -71,7 +90,50 @@ struct World {
     api: Api,
     evidence: Evidence,
     index: Option<Arc<RecordIndex>>,
-    _dir: TempDir,
+    dir: TempDir,
+    /// What the admin key that is in force can be asked with, and when.
+    now_us: u64,
+}
+
+fn compile(text: &str) -> Result<(plan::Compiled, plan::Kept), Vec<plan::Diagnostic>> {
+    let given = plan::Given {
+        sources: &NoSources,
+        ring_key: [1; 32],
+        digest_key: [2; 32],
+    };
+    let draft = plan::read(text, &NoSources)?;
+    let kept = plan::keep(&draft.document);
+    plan::compile(&draft, &given).map(|compiled| (compiled, kept))
+}
+
+/// The plans of a folder, of which this document is the first.
+fn plans(
+    dir: &std::path::Path,
+    document: &str,
+    owner: plan::Owner,
+) -> (Arc<Plans>, Audit, Arc<ArcSwap<Plan>>) {
+    let (compiled, kept) = compile(document).unwrap();
+    let now = (compiled.plan.digest.to_string(), kept);
+    let plan = Arc::new(ArcSwap::from_pointee(compiled.plan));
+    let in_force = plan.clone();
+    let maker: Compile = Arc::new(move |text| {
+        let (compiled, kept) = compile(text)?;
+        let in_force = in_force.clone();
+        Ok(Candidate {
+            digest: compiled.plan.digest.to_string(),
+            kept,
+            restart_needed: match compiled.workers {
+                Some(_) => vec!["workers"],
+                None => Vec::new(),
+            },
+            put_in_force: Box::new(move || in_force.store(Arc::new(compiled.plan))),
+        })
+    });
+    let audit = Audit::new(&dir.join("audit"), [7; 16]);
+    let versions = Versions::open(&dir.join("plans")).unwrap();
+    let plans = Plans::new(versions, audit.clone(), owner, maker, now);
+    plans.begin(&Author::itself("file", NOW_US)).unwrap();
+    (Arc::new(plans), audit, plan)
 }
 
 impl World {
@@ -82,6 +144,11 @@ impl World {
     /// The index sleeps for an hour after each look, unless a test waits for
     /// it: so its lag is what the test makes it.
     fn with(has_index: bool) -> Self {
+        Self::of(has_index, DOCUMENT, plan::Owner::File)
+    }
+
+    /// With this document and owner of the plan.
+    fn of(has_index: bool, document: &str, owner: plan::Owner) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(MemoryJournal::new(1_000, 100_000));
         let index = has_index.then(|| {
@@ -94,20 +161,20 @@ impl World {
             Arc::new(RecordIndex::open(&path, journal.clone(), extract, options).unwrap())
         });
         let evidence = Evidence::new(journal, Arc::new(Meter::new()), LogLine::Off, None);
-        let given = plan::Given {
-            sources: &NoSources,
-            ring_key: [1; 32],
-            digest_key: [2; 32],
-        };
-        let draft = plan::read(DOCUMENT, &NoSources).unwrap();
-        let plan = plan::compile(&draft, &given).unwrap().plan;
+        let (plans, audit, plan) = plans(dir.path(), document, owner);
         let api = Api::new(AdminState {
             evidence: evidence.clone(),
             index: Arc::new(index.clone().into()),
-            plan: Arc::new(ArcSwap::from_pointee(plan)),
-            reload: Arc::new(|| Err("line 3: `kind: antrophic` is unknown".to_owned())),
+            plan,
+            reload: Arc::new(|_| {
+                let told = "line 3: `kind: antrophic` is unknown";
+                Err(Reply::fault(422, "configuration_refused", told))
+            }),
             figures: Arc::new(figures),
             key: AdminKey::new(&Secret::new(KEY.to_owned())),
+            audit,
+            keys: crate::keys::tests::desk(),
+            plans,
             started_us: NOW_US - 5_000_000,
             workers: 2,
         });
@@ -115,7 +182,8 @@ impl World {
             api,
             evidence,
             index,
-            _dir: dir,
+            dir,
+            now_us: NOW_US + 100_000,
         }
     }
 
@@ -170,6 +238,7 @@ impl World {
         match self.open(method, target, headers, peer) {
             Answer::Reply(reply) => reply,
             Answer::Work(work) => work.run(),
+            Answer::Body(taking) => taking.with(Bytes::new()).run(),
             Answer::Probe => Reply::text("text/plain", "probe".to_owned()),
             Answer::Follow(_) => panic!("{target} follows"),
         }
@@ -192,8 +261,20 @@ impl World {
             query,
             headers,
             peer,
-            now_us: NOW_US + 100_000,
+            now_us: self.now_us,
+            request_id: RequestId::mint(self.now_us, 1),
         })
+    }
+
+    /// Sends a body with a key.
+    fn post(&self, target: &str, key: &str, body: &str) -> (u16, Value) {
+        let answer = self.open(&Method::POST, target, &headers(Some(key)), None);
+        let reply = match answer {
+            Answer::Body(taking) => taking.with(Bytes::from(body.to_owned())).run(),
+            Answer::Reply(reply) => reply,
+            Answer::Work(_) | Answer::Probe | Answer::Follow(_) => panic!("{target} takes no body"),
+        };
+        (reply.status.as_u16(), parse(&reply))
     }
 
     fn json(&self, target: &str) -> Value {
@@ -210,7 +291,7 @@ impl World {
         match self.open(&Method::GET, target, &headers(Some(KEY)), None) {
             Answer::Follow(follow) => follow,
             Answer::Reply(reply) => panic!("{:?}", reply.body),
-            Answer::Probe | Answer::Work(_) => panic!("{target} does not follow"),
+            Answer::Probe | Answer::Work(_) | Answer::Body(_) => panic!("{target} does not follow"),
         }
     }
 }
@@ -458,7 +539,7 @@ fn the_key_is_needed_and_wrong_ones_are_counted() {
         refused
             .headers
             .iter()
-            .any(|(name, value)| *name == "retry-after" && value == "60")
+            .any(|(name, value)| *name == "retry-after" && value == "6")
     );
 }
 
@@ -566,6 +647,13 @@ fn plan_and_status_show_no_secret() {
         status["listeners"],
         serde_json::json!([{"name": "data", "address": "127.0.0.1:4100", "open": 5}])
     );
+    assert_eq!(
+        status["issuers"],
+        serde_json::json!([{
+            "name": "login", "keys": 2, "fetched_s": 1_700_000_000, "failures": 3,
+            "trouble": "it is down"
+        }])
+    );
     assert_eq!(status["connections"]["turned_away"], 1);
     assert!(!status.to_string().contains(KEY));
 }
@@ -622,7 +710,9 @@ fn the_document_lists_exactly_what_is_served() {
         for (method, operation) in methods.as_object().unwrap() {
             listed.insert((method.to_uppercase(), path.clone()));
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            let path = path.replace("{record}", "1");
+            let path = path
+                .replace("{record}", "1")
+                .replace("{digest}", "0123456789abcdef");
             let status = world.call(&method, &path, Some(KEY), None).status.as_u16();
             let told = operation["responses"].as_object().unwrap();
             assert!(
@@ -678,8 +768,11 @@ fn the_page_about_logs_lists_every_metric_and_every_route() {
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
         .map(str::to_owned);
     assert_eq!(rows(page, "## Metrics"), metrics.collect());
+    // It leads to the page that has them.
+    assert!(page.contains("](admin.md)"));
     let routes = ROUTES
         .iter()
         .map(|route| format!("{} {}", route.method, route.path));
-    assert_eq!(rows(page, "## The admin API"), routes.collect());
+    let page = include_str!("../../../docs/admin.md");
+    assert_eq!(rows(page, "## Routes"), routes.collect());
 }

@@ -15,7 +15,7 @@ use clap::Args;
 use contract::Secret;
 use serde_json::Value;
 
-use http::{Response, Target};
+use http::{Asked, Response, Target};
 
 /// Longest answer or line of a stream, bytes.
 pub(crate) const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -133,6 +133,26 @@ impl Client {
         body(response)
             .map_err(|error| self.unreachable(&error))?
             .ok_or_else(|| self.no_gateway())
+    }
+
+    /// Sends JSON and gives the answer whole, a refusal as well.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        json: &Value,
+    ) -> Result<(u16, Value), Ended> {
+        let text = json.to_string();
+        let asked = Asked {
+            method,
+            path,
+            body: Some(&text),
+        };
+        let response = http::send(&self.target, asked, self.key.as_ref())
+            .map_err(|error| self.unreachable(&error))?;
+        let status = response.status;
+        let told = body(response).map_err(|error| self.unreachable(&error))?;
+        Ok((status, told.ok_or_else(|| self.no_gateway())?))
     }
 
     /// A good answer's head; a refusal is told in the gateway's own words.

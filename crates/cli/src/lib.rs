@@ -6,9 +6,9 @@
 //! Deliberately not here: carrying out the other commands, which `gate` does.
 
 mod admin;
+mod audit;
 mod config;
 mod keys;
-mod audit;
 mod logs;
 mod plan;
 mod policy;
@@ -24,11 +24,12 @@ pub use admin::{AdminArgs, Setting, Trouble};
 pub use audit::{AuditArgs, AuditCommand, read as read_audit};
 pub use config::{ConfigArgs, ConfigCommand, Format, Source};
 pub use keys::{
-    CreateArgs, KeyAt, KeysArgs, KeysCommand, ListArgs, OnRevoke, OneArgs, RevokeArgs, RotateArgs, keys,
+    CreateArgs, KeyAt, KeysArgs, KeysCommand, ListArgs, OnRevoke, OneArgs, RevokeArgs, RotateArgs,
+    keys,
 };
 pub use logs::{LogsArgs, LogsCommand, StatusFilter, VerifyArgs, read as read_logs};
-pub use policy::{ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs};
 pub use plan::{PlanArgs, PlanCommand, run as run_plan};
+pub use policy::{ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs};
 pub use serve::{PlanOwner, ServeArgs};
 pub use status::{StatusArgs, read as read_status};
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// How to serve.
 #[derive(Clone, Debug, Default, Args)]
@@ -24,4 +24,16 @@ pub struct ServeArgs {
     /// Listen here for operators, instead of what the configuration says.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub admin_listen: Option<String>,
+    /// Who owns the plan, instead of what the configuration says.
+    #[arg(long, value_name = "OWNER")]
+    pub plan_owner: Option<PlanOwner>,
+}
+
+/// Who owns the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanOwner {
+    /// The configuration file.
+    File,
+    /// The admin API; the file is only the first document.
+    Api,
 }

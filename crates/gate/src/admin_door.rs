@@ -16,20 +16,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use admin::{AdminState, Answer, Api, Call, Follow, Reply, Step, Work};
+use admin::{AdminState, Answer, Api, Call, Follow, Reply, Step, Taking, Work};
 use bytes::Bytes;
-use contract::seams::Clock;
+use contract::seams::{Clock, Dice};
+use evidence::RequestId;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Response, header};
+use http::{HeaderName, HeaderValue, Response, Version, header};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::edge::body::{Cut, ReplyBody, ReplyStream};
+use crate::edge::body::{BodyFault, BodyLimits, Cut, ReplyBody, ReplyStream, collect};
 use crate::edge::conn::ConnFacts;
 use crate::edge::framing::Violation;
 use crate::edge::serve::Door;
 use crate::health::Health;
+use transport::RealDice;
 
 /// Answers that may wait for the disk at once; further ones are told 503.
 const WORKS_MAX: usize = 8;
@@ -38,6 +40,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Longest silence of a follower's stream; then an empty line shows both ends
 /// whether the other is still there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The id of a call, which the audit journal names too.
+const REQUEST_ID: HeaderName = HeaderName::from_static("tollgate-request-id");
 const JSON_LINES: &str = "application/x-ndjson";
 
 /// The door of the admin listeners; clones share everything.
@@ -46,6 +50,7 @@ pub(crate) struct AdminDoor {
     api: Arc<Api>,
     health: Health,
     clock: Arc<dyn Clock>,
+    dice: Arc<dyn Dice>,
     works: Arc<Semaphore>,
 }
 
@@ -56,6 +61,7 @@ impl AdminDoor {
             api: Arc::new(Api::new(state)),
             health,
             clock,
+            dice: Arc::new(RealDice::new()),
             works: Arc::new(Semaphore::new(WORKS_MAX)),
         }
     }
@@ -66,24 +72,40 @@ type Going = Pin<Box<dyn Future<Output = Response<ReplyBody>> + Send>>;
 impl Door for AdminDoor {
     type Answer = Going;
 
-    /// No resource reads a body, so `Incoming` is dropped unread.
-    fn knock(&self, head: Parts, _: Incoming, conn: &Arc<ConnFacts>) -> Going {
+    /// Where a resource reads no body, `Incoming` is dropped unread.
+    fn knock(&self, head: Parts, body: Incoming, conn: &Arc<ConnFacts>) -> Going {
+        let now_us = self.clock.unix_us();
+        let request_id = RequestId::mint(now_us, self.dice.roll());
         let answer = self.api.open(&Call {
             method: &head.method,
             path: head.uri.path(),
             query: head.uri.query(),
             headers: &head.headers,
             peer: conn.peer.map(|peer| peer.ip()),
-            now_us: self.clock.unix_us(),
+            now_us,
+            request_id,
         });
         let at_once = |response| -> Going { Box::pin(std::future::ready(response)) };
+        let named = move |mut response: Response<ReplyBody>| {
+            if let Ok(id) = HeaderValue::try_from(request_id.to_string()) {
+                set(&mut response, REQUEST_ID, id);
+            }
+            response
+        };
         match answer {
             Answer::Probe => {
                 let probe = self.health.answer(&head);
                 at_once(probe.unwrap_or_else(|| response(unknown_probe())))
             }
-            Answer::Reply(reply) => at_once(response(reply)),
-            Answer::Work(work) => Box::pin(run(work, self.works.clone())),
+            Answer::Reply(reply) => at_once(named(response(reply))),
+            Answer::Work(work) => {
+                let works = self.works.clone();
+                Box::pin(async move { named(run(work, works).await) })
+            }
+            Answer::Body(taking) => {
+                let works = self.works.clone();
+                Box::pin(async move { named(take(taking, head, body, works).await) })
+            }
             Answer::Follow(follow) => {
                 let stream = Following::new(*follow, self.health.clone());
                 let mut response = Response::new(ReplyBody::stream(Box::new(stream)));
@@ -106,6 +128,33 @@ impl Door for AdminDoor {
             HeaderValue::from_static("close"),
         );
         response
+    }
+}
+
+/// Collects the body, and then makes the answer.
+async fn take(
+    taking: Taking,
+    head: Parts,
+    body: Incoming,
+    works: Arc<Semaphore>,
+) -> Response<ReplyBody> {
+    let limits = BodyLimits {
+        bytes_max: taking.bytes_max() as u64,
+        ..BodyLimits::default()
+    };
+    match collect(body, &head.headers, &limits).await {
+        Ok(body) => run(taking.with(body), works).await,
+        Err(broken) => {
+            let fault = broken.fault();
+            let mut response = response(Reply::fault(fault.status(), "bad_body", &fault.public));
+            // The rest of such a body is not waited for, and HTTP/2 has streams.
+            let closes = matches!(broken, BodyFault::TooSlow { .. });
+            if closes && head.version <= Version::HTTP_11 {
+                let close = HeaderValue::from_static("close");
+                set(&mut response, header::CONNECTION, close);
+            }
+            response
+        }
     }
 }
 

@@ -13,9 +13,10 @@ mod sources;
 mod watch;
 
 pub(crate) use commands::run as run_command;
-pub(crate) use loader::{Loaded, Loader, Overrides, locate};
+pub(crate) use loader::plan_of;
+pub(crate) use loader::{First, Loaded, Loader, Origin, Overrides, locate};
 pub(crate) use place::place;
-pub(crate) use watch::{Outcome, Reloader, watch};
+pub(crate) use watch::{Outcome, watch};
 
 #[cfg(test)]
 mod tests;

@@ -121,7 +121,8 @@ fn open_index(path: &Path, evidence: &Evidence) -> io::Result<Arc<RecordIndex>> 
     Ok(index)
 }
 
-fn node_id() -> [u8; 16] {
+/// An id for what this node writes.
+pub(crate) fn node_id() -> [u8; 16] {
     let dice = RealDice::new();
     let mut id = [0; 16];
     id[..8].copy_from_slice(&dice.roll().to_le_bytes());

@@ -155,9 +155,8 @@ impl Applier {
             Ok(applied) => {
                 if !applied.restart_needed.is_empty() {
                     crate::say(&format!(
-                        "{} changed in the configuration, which takes effect at the next start \
-                         (`tollgate` can be started again beside this one: it takes the sockets \
-                         over without losing a call)",
+                        "{}: changes of these take effect at the next start (`tollgate` can be \
+                         started again beside this one: it takes the sockets over without losing a call)",
                         applied.restart_needed.join(", ")
                     ));
                 }

@@ -358,6 +358,9 @@ fn there_is_a_limit_of_active_keys() {
     let (status, answer) = world.as_olga("/v1/keys", "{}");
     assert_eq!(status, 409);
     assert!(message(&answer).contains("20 active keys"), "{answer}");
+    let entries = world.json("/v1/audit?object=key/id00021")["entries"].take();
+    assert_eq!(entries[0]["action"], "key.not_changed");
+    assert_eq!(entries[1]["action"], "key.create");
     world.as_olga("/v1/keys/id00001/revoke", "");
     world.made("{}");
 }

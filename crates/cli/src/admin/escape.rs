@@ -38,6 +38,18 @@ pub(crate) fn json(json: &str) -> String {
     out
 }
 
+/// A text as the value of a parameter, or as one segment of a path: all but the
+/// unreserved characters of RFC 3986, 2.3, percent-encoded.
+pub(crate) fn query(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
 /// Controls (C0, DEL, C1), marks and overrides of the bidirectional algorithm,
 /// line and paragraph separators, characters without width, invisible tags.
 fn is_dangerous(c: char) -> bool {

@@ -1,5 +1,5 @@
-//! One GET over HTTP/1.1, blocking: all that the command line needs. TCP, TLS
-//! or a unix socket.
+//! One request over HTTP/1.1, blocking: all that the command line needs. TCP,
+//! TLS or a unix socket.
 //!
 //! Deliberately not here: redirects, proxies, cookies and compression, none of
 //! which the admin listener uses.
@@ -136,15 +136,45 @@ pub(crate) struct Response {
     pub(crate) body: BufReader<Body>,
 }
 
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    /// JSON to send.
+    pub(crate) body: Option<&'a str>,
+}
+
 /// Asks for `path`.
 pub(crate) fn get(
     target: &Target,
     path: &str,
     key: Option<&Secret<String>>,
 ) -> io::Result<Response> {
+    let asked = Asked {
+        method: "GET",
+        path,
+        body: None,
+    };
+    send(target, asked, key)
+}
+
+/// Sends a request.
+pub(crate) fn send(
+    target: &Target,
+    asked: Asked,
+    key: Option<&Secret<String>>,
+) -> io::Result<Response> {
     let mut socket = target.connect()?;
     let host = target.host_header();
-    let mut head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    let Asked { method, path, body } = asked;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    if let Some(body) = body {
+        head.push_str(&format!(
+            "content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        ));
+    }
     if let Some(key) = key.map(Secret::expose) {
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(io::Error::other(
@@ -154,6 +184,7 @@ pub(crate) fn get(
         head.push_str(&format!("authorization: Bearer {key}\r\n"));
     }
     head.push_str("\r\n");
+    head.push_str(body.unwrap_or_default());
     socket.write_all(head.as_bytes())?;
     socket.flush()?;
     receive(socket)

@@ -3,6 +3,7 @@
 //! Deliberately not here: sending it.
 
 use super::LogsArgs;
+use crate::admin::escape::query as encode;
 
 /// Most records of one page of the admin API.
 const PAGE_MAX: u32 = 1_000;
@@ -60,15 +61,4 @@ fn target(pairs: &[(&str, String)]) -> String {
         .iter()
         .map(|(name, value)| format!("{name}={}", encode(value)));
     format!("/v1/records?{}", pairs.collect::<Vec<_>>().join("&"))
-}
-
-/// Percent-encodes all but the unreserved characters of RFC 3986, 2.3.
-fn encode(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes()
-        .map(|byte| match plain(byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
-        })
-        .collect()
 }

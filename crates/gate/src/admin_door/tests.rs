@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use admin::{AdminKey, Figures};
+use admin::{AdminKey, Applied, Audit, Figures, Plans, Versions};
 use arc_swap::ArcSwap;
 use contract::Secret;
 use evidence::{Evidence, LogLine, Meter, Record, RequestId, RouteKey};
@@ -37,6 +37,7 @@ struct World {
     running: Running,
     evidence: Evidence,
     address: SocketAddr,
+    _dir: tempfile::TempDir,
 }
 
 impl World {
@@ -50,13 +51,33 @@ impl World {
             digest_key: [2; 32],
         };
         let plan = plan::compile(&draft, &given).unwrap().plan;
+        let dir = tempfile::tempdir().unwrap();
+        let audit = Audit::new(&dir.path().join("audit"), [1; 16]);
+        let plans = Plans::new(
+            Versions::open(&dir.path().join("plans")).unwrap(),
+            audit.clone(),
+            plan::Owner::Api,
+            Arc::new(|_| panic!("no document is sent")),
+            (plan.digest.to_string(), plan::keep(&draft.document)),
+        );
         let state = AdminState {
             evidence: evidence.clone(),
             index: Arc::default(),
             plan: Arc::new(ArcSwap::from_pointee(plan)),
-            reload: Arc::new(|| Ok("0123456789abcdef".to_owned())),
+            reload: Arc::new(|_| {
+                Ok(Applied {
+                    plan: "0123456789abcdef".to_owned(),
+                    before: "0123456789abcdef".to_owned(),
+                    number: None,
+                    restart_needed: Vec::new(),
+                    diff: String::new(),
+                })
+            }),
             figures: Arc::new(Figures::default),
             key: AdminKey::new(&Secret::new(KEY.to_owned())),
+            audit,
+            keys: crate::virtual_keys::VirtualKeys::default().admin(),
+            plans: Arc::new(plans),
             started_us: 0,
             workers: 1,
         };
@@ -86,6 +107,7 @@ impl World {
             running,
             evidence,
             address,
+            _dir: dir,
         }
     }
 

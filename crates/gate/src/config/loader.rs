@@ -6,13 +6,13 @@ use std::sync::OnceLock;
 
 use contract::Secret;
 use plan::{
-    Compiled, Diagnostic, Discovery, Document, Draft, Given, ListenerEntry, Listeners, Providers,
-    compile, discover, read,
+    Compiled, Diagnostic, Discovery, Document, Draft, Given, Kept, ListenerEntry, Listeners, Owner,
+    Providers, compile, discover, keep, read,
 };
 
 use super::engines;
 use super::keys::{self, default_data_dir};
-use super::sources::{Machine, read_text, variable};
+use super::sources::{Fenced, Machine, read_text, variable};
 use crate::key_file::DEVELOPMENT;
 
 /// Looked for in the working folder.
@@ -63,6 +63,8 @@ pub(crate) struct Overrides {
     pub(crate) listen: Option<String>,
     /// The one listener for operators.
     pub(crate) admin_listen: Option<String>,
+    /// Who owns the plan.
+    pub(crate) plan_owner: Option<Owner>,
 }
 
 /// Loads a configuration, again and again.
@@ -75,6 +77,15 @@ pub(crate) struct Loader {
     digest_key: OnceLock<Secret<[u8; 32]>>,
 }
 
+/// What the first document decides for all that come by the admin API.
+#[derive(Clone, Debug)]
+pub(crate) struct First {
+    /// The data folder.
+    pub(crate) data_dir: Option<String>,
+    /// Who owns the plan.
+    pub(crate) owner: Owner,
+}
+
 /// A configuration that can be used.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -82,6 +93,8 @@ pub(crate) struct Loaded {
     pub(crate) compiled: Compiled,
     /// What it came from, for the admin API.
     pub(crate) document: Document,
+    /// The same in the form in which it is kept, without the development key.
+    pub(crate) kept: Kept,
     /// The data folder, absolute or relative to the working folder.
     pub(crate) data_dir: PathBuf,
     /// The key that was made because there are none.
@@ -149,11 +162,32 @@ impl Loader {
     /// # Errors
     /// Everything that is wrong.
     pub(crate) fn load(&self) -> Result<Loaded, Failure> {
+        self.finish(self.complete()?)
+    }
+
+    /// Loads a document that came by the admin API. Where the gateway keeps its
+    /// things, and who owns the plan, is what the first document says.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub(crate) fn load_text(&self, text: &str, first: &First) -> Result<Loaded, Failure> {
+        let machine = Machine::new(&self.folder());
+        let mut draft = match read(text, &Fenced(&machine)) {
+            Ok(draft) => draft,
+            Err(diagnostics) => return Err(failure(diagnostics, Vec::new())),
+        };
+        draft.document.data_dir.clone_from(&first.data_dir);
+        draft.document.plans.owner = first.owner;
+        self.finish(self.fill_in(draft, machine))
+    }
+
+    fn finish(&self, completed: Completed) -> Result<Loaded, Failure> {
         let Completed {
             mut draft,
             discovery,
             machine,
-        } = self.complete()?;
+        } = completed;
+        let kept = keep(&draft.document);
         let data_dir = self.data_dir(&draft.document);
         let (development_key, digest_key) = match self.keys(&draft.document, &data_dir) {
             Ok(keys) => keys,
@@ -182,6 +216,7 @@ impl Loader {
         Ok(Loaded {
             compiled: compiled.map_err(|diagnostics| failure(diagnostics, files.clone()))?,
             document: draft.document,
+            kept,
             data_dir,
             development_key,
             discovery,
@@ -191,12 +226,8 @@ impl Loader {
 
     /// Reads the document and fills in what is left to the environment.
     pub(super) fn complete(&self) -> Result<Completed, Failure> {
-        let folder = match &self.origin {
-            Origin::File(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
-            Origin::Environment => PathBuf::new(),
-        };
-        let machine = Machine::new(&folder);
-        let mut draft = match &self.origin {
+        let machine = Machine::new(&self.folder());
+        let draft = match &self.origin {
             Origin::Environment => Draft::from(Document {
                 providers: Providers::Auto,
                 ..Document::default()
@@ -209,17 +240,29 @@ impl Loader {
                 }
             }
         };
+        Ok(self.fill_in(draft, machine))
+    }
+
+    /// The folder at which relative paths start.
+    fn folder(&self) -> PathBuf {
+        match &self.origin {
+            Origin::File(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
+            Origin::Environment => PathBuf::new(),
+        }
+    }
+
+    fn fill_in(&self, mut draft: Draft, machine: Machine) -> Completed {
         let discovery =
             matches!(draft.document.providers, Providers::Auto).then(|| look_around(&machine));
         if let Some(discovery) = &discovery {
             draft.document.fill_auto(discovery.clone());
         }
         self.override_in(&mut draft.document);
-        Ok(Completed {
+        Completed {
             draft,
             discovery,
             machine,
-        })
+        }
     }
 
     fn override_in(&self, document: &mut Document) {
@@ -238,6 +281,9 @@ impl Loader {
         if let Some(folder) = &self.overrides.data_dir {
             document.data_dir = Some(folder.display().to_string());
         }
+        if let Some(owner) = self.overrides.plan_owner {
+            document.plans.owner = owner;
+        }
     }
 
     fn data_dir(&self, document: &Document) -> PathBuf {
@@ -252,7 +298,7 @@ impl Loader {
         data_dir: &Path,
     ) -> io::Result<(Option<Secret<String>>, [u8; 32])> {
         let digest_key = self.digest_key(data_dir)?;
-        if !document.keys.is_empty() {
+        if !document.wants_development_key() {
             return Ok((None, digest_key));
         }
         let key = match self.development_key.get() {
@@ -308,5 +354,19 @@ fn unreadable(path: &Path, why: &str) -> Failure {
         diagnostics: vec![Diagnostic::of_file(what, instead)],
         is_unreadable: true,
         files: vec![path.to_owned()],
+    }
+}
+
+/// The plan of a configuration, compiled without a trace on disk.
+///
+/// # Errors
+/// Everything that is wrong, as text.
+pub(crate) fn plan_of(argument: Option<&Path>) -> Result<plan::Plan, String> {
+    let origin = locate(argument);
+    let name = origin.name();
+    let loader = Loader::dry(origin).map_err(|error| error.to_string())?;
+    match loader.load() {
+        Ok(loaded) => Ok(loaded.compiled.plan),
+        Err(failure) => Err(failure.render(&name, false)),
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use plan::Sources;
 
@@ -43,6 +43,30 @@ impl Sources for Machine {
         let path = self.folder.join(path);
         self.asked.borrow_mut().push(path.clone());
         read_text(&path)
+    }
+}
+
+/// The same for a document that came by the admin API: whoever sent it may not
+/// name files all over the machine.
+pub(super) struct Fenced<'a>(pub(super) &'a Machine);
+
+impl Sources for Fenced<'_> {
+    fn env(&self, name: &str) -> Option<String> {
+        self.0.env(name)
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        let is_below = Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        match is_below {
+            true => self.0.file(path),
+            false => Err(
+                "a document that comes by the admin API may name files in the folder of the \
+                 configuration and below it only"
+                    .to_owned(),
+            ),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ impl Reloader {
 /// # Errors
 /// The thread cannot be started.
 pub(crate) fn watch(
-    loader: Loader,
+    loader: impl Into<Arc<Loader>>,
     files: Vec<PathBuf>,
     tell: impl FnMut(Outcome) + Send + 'static,
 ) -> io::Result<Reloader> {
@@ -73,7 +74,7 @@ fn run(mut watcher: Watcher, calls: &Receiver<()>, mut tell: impl FnMut(Outcome)
 
 /// What is watched, and how it was when it was last loaded.
 pub(super) struct Watcher {
-    loader: Loader,
+    loader: Arc<Loader>,
     files: Vec<PathBuf>,
     seen: Vec<Option<Stamp>>,
 }
@@ -89,10 +90,10 @@ struct Stamp {
 
 impl Watcher {
     /// `files` are those of the load that is in force.
-    pub(super) fn new(loader: Loader, files: Vec<PathBuf>) -> Self {
+    pub(super) fn new(loader: impl Into<Arc<Loader>>, files: Vec<PathBuf>) -> Self {
         let seen = stamps(&files);
         Self {
-            loader,
+            loader: loader.into(),
             files,
             seen,
         }

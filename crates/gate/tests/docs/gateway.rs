@@ -156,5 +156,9 @@ fn tollgate(folder: &Path) -> Command {
         .env("AWS_SECRET_ACCESS_KEY", "k")
         .env("TOLLGATE_KEY_CHAT", SOME_KEY)
         .env("TOLLGATE_WEB_KEY", SOME_KEY);
+    for who in ["ALICE", "DASHBOARDS", "ACME"] {
+        let secret = format!("tg-op-{who}-0123456789abcdef0123");
+        command.env(format!("TOLLGATE_ADMIN_{who}"), secret);
+    }
     command
 }

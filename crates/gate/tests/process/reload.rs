@@ -18,14 +18,14 @@ const APPLIED: &str = "tollgate_reloads_total{outcome=\"applied\"}";
 const REJECTED: &str = "tollgate_reloads_total{outcome=\"rejected\"}";
 
 /// Calls without a pause until it is stopped.
-struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     calls: Arc<AtomicU64>,
     failures: JoinHandle<Vec<String>>,
 }
 
 impl Load {
-    fn start(address: SocketAddr) -> Self {
+    pub(crate) fn start(address: SocketAddr) -> Self {
         let (stop, calls) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let (told, counted) = (stop.clone(), calls.clone());
         let failures = std::thread::spawn(move || {
@@ -46,14 +46,14 @@ impl Load {
         }
     }
 
-    fn more(&self) {
+    pub(crate) fn more(&self) {
         let enough = self.calls.load(Ordering::Relaxed) + 5;
         until("the load goes on", || {
             self.calls.load(Ordering::Relaxed) >= enough
         });
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.more();
         self.stop.store(true, Ordering::Relaxed);
         let failures = self.failures.join().unwrap();

@@ -1,0 +1,536 @@
+//! Putting plans in force: from the file, by the admin API, and again as they
+//! were before. One at a time; each is in the audit journal and among the
+//! versions before it is in force, or it is not put in force.
+//!
+//! Deliberately not here: reading and compiling a document, and swapping the
+//! plan, both of which are handed in.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use evidence::rfc3339;
+use plan::{Diagnostic, Kept, Owner};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use crate::audit::{Audit, Author, Change, NOTE_CHARS_MAX};
+use crate::auth::By;
+use crate::params::{Page, Params};
+use crate::reply::Reply;
+use crate::versions::{Content, How, Version, Versions, is_digest};
+
+/// Lines around a change that a diff shows.
+const DIFF_CONTEXT: usize = 3;
+/// Longest diff that is shown, bytes.
+const DIFF_BYTES_MAX: usize = 128 * 1024;
+/// After this time a diff may show more than it needs to.
+const DIFF_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// A document that compiled and can be put in force.
+pub struct Candidate {
+    /// Digest of its plan.
+    pub digest: String,
+    /// The form in which it is kept.
+    pub kept: Kept,
+    /// Sections that differ from what runs and take effect at the next start.
+    pub restart_needed: Vec<&'static str>,
+    /// Puts the plan in force. Cannot fail.
+    pub put_in_force: Box<dyn FnOnce() + Send>,
+}
+
+/// Compiles a document that a caller of the admin API sent.
+pub type Compile = Arc<dyn Fn(&str) -> Result<Candidate, Vec<Diagnostic>> + Send + Sync>;
+
+/// A plan that was put in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// Its digest.
+    pub plan: String,
+    /// Digest of the plan before it.
+    pub before: String,
+    /// Number of its line among the versions; none if nothing changed.
+    pub number: Option<u64>,
+    /// Sections that take effect at the next start.
+    pub restart_needed: Vec<&'static str>,
+    /// What changed, line by line.
+    pub diff: String,
+}
+
+/// Versions of the plan, and the one way by which a plan comes in force.
+pub struct Plans {
+    versions: Versions,
+    audit: Audit,
+    owner: Owner,
+    compile: Compile,
+    /// Held while a plan is put in force.
+    in_force: Mutex<InForce>,
+}
+
+struct InForce {
+    digest: String,
+    kept: Kept,
+}
+
+/// A plan that is about to be in force.
+struct Step<'a> {
+    how: How,
+    note: Option<String>,
+    before: Option<String>,
+    digest: &'a str,
+    diff: Option<String>,
+    kept: &'a Kept,
+}
+
+/// What a call brings that wants a document in force.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Proposal {
+    document: String,
+    note: Option<String>,
+    /// Digest of the plan that is in force as far as the caller knows.
+    expected: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What a call brings that wants a version again.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Return {
+    note: Option<String>,
+    expected: Option<String>,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    plan: &'a str,
+    owner: &'static str,
+    versions: Vec<Value>,
+    next: Option<u64>,
+}
+
+impl Plans {
+    /// Versions of the plan, of which `kept` with this digest is about to be in
+    /// force.
+    pub fn new(
+        versions: Versions,
+        audit: Audit,
+        owner: Owner,
+        compile: Compile,
+        (digest, kept): (String, Kept),
+    ) -> Self {
+        Self {
+            versions,
+            audit,
+            owner,
+            compile,
+            in_force: Mutex::new(InForce { digest, kept }),
+        }
+    }
+
+    /// Who owns the plan.
+    pub fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Notes the plan with which the gateway starts, unless it was in force
+    /// last.
+    ///
+    /// # Errors
+    /// It could not be noted, so the gateway must not start with it.
+    pub fn begin(&self, author: &Author) -> Result<(), Reply> {
+        let now = self.lock();
+        let last = self.versions.list().map_err(|error| unavailable(&error))?;
+        let last = last.last();
+        if last.is_some_and(|last| last.digest == now.digest) {
+            return Ok(());
+        }
+        let how = match last.is_some_and(|last| last.how.is_of_api()) {
+            true if self.owner == Owner::Api => How::Restart,
+            true | false => How::Start,
+        };
+        let before = last.map(|last| last.digest.clone());
+        let diff = match &before {
+            Some(digest) => self
+                .content(digest)?
+                .map(|content| diff((digest, &content.document), (&now.digest, &now.kept.text))),
+            None => None,
+        };
+        let step = Step {
+            how,
+            note: None,
+            before,
+            digest: &now.digest,
+            diff,
+            kept: &now.kept,
+        };
+        self.note(author, step).map(drop)
+    }
+
+    /// Puts a plan in force.
+    ///
+    /// # Errors
+    /// It could not be noted; the plan before stays in force.
+    pub fn take_in(
+        &self,
+        candidate: Candidate,
+        author: &Author,
+        how: How,
+        note: Option<String>,
+    ) -> Result<Applied, Reply> {
+        let mut now = self.lock();
+        self.take_in_now(&mut now, candidate, author, how, note)
+    }
+
+    fn take_in_now(
+        &self,
+        now: &mut InForce,
+        candidate: Candidate,
+        author: &Author,
+        how: How,
+        note: Option<String>,
+    ) -> Result<Applied, Reply> {
+        let diff = diff(
+            (&now.digest, &now.kept.text),
+            (&candidate.digest, &candidate.kept.text),
+        );
+        let is_new = candidate.digest != now.digest;
+        // A file that was merely touched is nobody's change.
+        let number = match is_new || author.role.is_some() {
+            true => self.note(
+                author,
+                Step {
+                    how,
+                    note,
+                    before: Some(now.digest.clone()),
+                    digest: &candidate.digest,
+                    diff: Some(diff.clone()),
+                    kept: &candidate.kept,
+                },
+            )?,
+            false => None,
+        };
+        (candidate.put_in_force)();
+        let before = std::mem::replace(&mut now.digest, candidate.digest.clone());
+        now.kept = candidate.kept;
+        Ok(Applied {
+            plan: candidate.digest,
+            before,
+            number,
+            restart_needed: candidate.restart_needed,
+            diff,
+        })
+    }
+
+    /// Writes the audit entry and the version of a change that is about to be
+    /// made.
+    fn note(&self, author: &Author, step: Step) -> Result<Option<u64>, Reply> {
+        let Step { how, digest, .. } = step;
+        let change = Change {
+            action: how.action(),
+            object: format!("plan/{digest}"),
+            tenant: None,
+            before: json!({"plan": step.before}),
+            after: json!({"plan": digest, "diff": step.diff}),
+            note: step.note.clone(),
+        };
+        self.audit.record(author, &change)?;
+        if step.before.as_deref() == Some(digest) {
+            return Ok(None);
+        }
+        let version = Version {
+            number: 0,
+            digest: digest.to_owned(),
+            before: step.before,
+            how,
+            author: author.id.to_string(),
+            time_us: author.now_us,
+            note: step.note,
+            removed: false,
+        };
+        self.versions
+            .keep(version, step.kept)
+            .map(Some)
+            .map_err(|error| {
+                let undone = Change {
+                    action: "plan.not_applied",
+                    note: Some(error.to_string()),
+                    ..change
+                };
+                // The entry before says what was tried; if this one cannot be
+                // written either, the versions still say what is in force.
+                let _ = self.audit.record(author, &undone);
+                unavailable(&error)
+            })
+    }
+
+    /// A page of versions, newest first.
+    pub(crate) fn list(&self, page: Page) -> Reply {
+        let versions = match self.versions.list() {
+            Ok(versions) => versions,
+            Err(error) => return unavailable(&error),
+        };
+        let before = page.before.unwrap_or(u64::MAX);
+        let mut older = versions
+            .into_iter()
+            .rev()
+            .filter(|version| version.number < before)
+            .peekable();
+        let versions: Vec<Version> = older.by_ref().take(page.limit as usize).collect();
+        let next = versions.last().map(|last| last.number);
+        let now = self.lock();
+        Reply::json(&List {
+            plan: &now.digest,
+            owner: self.owner.name(),
+            next: next.filter(|_| older.peek().is_some()),
+            versions: versions.iter().map(view).collect(),
+        })
+    }
+
+    /// One version.
+    pub(crate) fn one(&self, digest: &str) -> Result<Reply, Reply> {
+        let content = self.wanted(digest)?;
+        let lines = self.versions.list().map_err(|error| unavailable(&error))?;
+        let lines: Vec<Value> = lines
+            .iter()
+            .filter(|version| version.digest == digest)
+            .map(view)
+            .collect();
+        Ok(Reply::json(&json!({
+            "plan": content.digest,
+            "document": content.document,
+            "written_out": content.written_out,
+            "can_be_applied": content.written_out.is_empty(),
+            "in_force": self.lock().digest == digest,
+            "versions": lines,
+        })))
+    }
+
+    /// What differs between a version and another, or the plan in force.
+    pub(crate) fn compare(&self, digest: &str, params: &Params) -> Result<Reply, Reply> {
+        let to = self.wanted(digest)?;
+        let (against, from) = match params.get("against") {
+            Some(against) => (against.to_owned(), self.wanted(against)?.document),
+            None => {
+                let now = self.lock();
+                (now.digest.clone(), now.kept.text.clone())
+            }
+        };
+        let diff = diff((&against, &from), (digest, &to.document));
+        Ok(Reply::json(
+            &json!({"from": against, "to": digest, "diff": diff}),
+        ))
+    }
+
+    /// Puts a document in force that a caller sent, or says what would change.
+    pub(crate) fn apply(&self, body: &[u8], by: &By) -> Result<Reply, Reply> {
+        let proposal: Proposal = parse(body)?;
+        let note = sound_note(proposal.note)?;
+        if !proposal.dry_run {
+            self.is_ours()?;
+        }
+        let candidate = (self.compile)(&proposal.document).map_err(|bad| refused(&bad))?;
+        if self.owner == Owner::Api && !candidate.kept.written_out.is_empty() {
+            return Err(written_out(&candidate.kept.written_out));
+        }
+        let mut now = self.lock();
+        self.expect(&now, proposal.expected.as_deref(), &candidate)?;
+        if proposal.dry_run {
+            let diff = diff(
+                (&now.digest, &now.kept.text),
+                (&candidate.digest, &candidate.kept.text),
+            );
+            return Ok(Reply::json(&json!({
+                "plan": candidate.digest,
+                "before": now.digest,
+                "restart_needed": candidate.restart_needed,
+                "diff": diff,
+                "dry_run": true,
+            })));
+        }
+        if proposal.expected.is_none() {
+            return Err(Reply::fault(
+                400,
+                "bad_body",
+                "The field `expected` is missing. Write the digest of the plan that your document \
+                 was made from (GET /v1/plan), so that nobody's change is lost.",
+            ));
+        }
+        self.take_in_now(&mut now, candidate, &by.into(), How::Apply, note)
+            .map(|applied| Reply::json(&applied))
+    }
+
+    /// Puts a version in force again.
+    pub(crate) fn rollback(&self, digest: &str, body: &[u8], by: &By) -> Result<Reply, Reply> {
+        let wish: Return = match body.trim_ascii().is_empty() {
+            true => Return::default(),
+            false => parse(body)?,
+        };
+        let note = sound_note(wish.note)?;
+        let content = self.wanted(digest)?;
+        self.is_ours()?;
+        if !content.written_out.is_empty() {
+            return Err(written_out(&content.written_out));
+        }
+        let candidate = (self.compile)(&content.document).map_err(|bad| refused(&bad))?;
+        let mut now = self.lock();
+        self.expect(&now, wish.expected.as_deref(), &candidate)?;
+        self.take_in_now(&mut now, candidate, &by.into(), How::Rollback, note)
+            .map(|applied| Reply::json(&applied))
+    }
+
+    /// Refuses where the file owns the plan.
+    fn is_ours(&self) -> Result<(), Reply> {
+        match self.owner {
+            Owner::Api => Ok(()),
+            Owner::File => Err(Reply::fault(
+                409,
+                "file_owns_the_plan",
+                "The configuration file owns the plan, so nothing was changed: change the file, or \
+                 give the plan to the admin API with `plans: {owner: api}` in the file (or \
+                 `--plan-owner api`) and a restart.",
+            )),
+        }
+    }
+
+    /// Refuses where another plan is in force than the caller thinks.
+    fn expect(
+        &self,
+        now: &InForce,
+        expected: Option<&str>,
+        candidate: &Candidate,
+    ) -> Result<(), Reply> {
+        let Some(expected) = expected.filter(|expected| *expected != now.digest) else {
+            return Ok(());
+        };
+        let known = self.content(expected)?;
+        let diff = match &known {
+            Some(known) => diff((expected, &known.document), (&now.digest, &now.kept.text)),
+            None => diff(
+                (&now.digest, &now.kept.text),
+                (&candidate.digest, &candidate.kept.text),
+            ),
+        };
+        let message = format!(
+            "Plan {} is in force, not the one that you expected, so nothing was changed. The diff \
+             shows what changed meanwhile; take it in and send the document again.",
+            now.digest
+        );
+        let more =
+            json!({"plan": now.digest, "diff": diff, "diff_is_of_expected": known.is_some()});
+        Err(Reply::fault_with(409, "plan_conflict", &message, more))
+    }
+
+    fn wanted(&self, digest: &str) -> Result<Content, Reply> {
+        if !is_digest(digest) {
+            return Err(Reply::fault(
+                400,
+                "bad_digest",
+                "This is no digest of a plan. Write its 16 digits; `tollgate plan list` shows them.",
+            ));
+        }
+        self.content(digest)?.ok_or_else(|| {
+            Reply::fault(
+                404,
+                "plan_not_found",
+                "No version with this digest is kept. `tollgate plan list` shows those that are.",
+            )
+        })
+    }
+
+    fn content(&self, digest: &str) -> Result<Option<Content>, Reply> {
+        self.versions
+            .content(digest)
+            .map_err(|error| unavailable(&error))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InForce> {
+        // A change that panicked left either the one or the other plan.
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A line of the list in answers.
+fn view(version: &Version) -> Value {
+    json!({
+        "number": version.number,
+        "digest": version.digest,
+        "before": version.before,
+        "how": version.how,
+        "author": version.author,
+        "time": rfc3339(version.time_us),
+        "note": version.note,
+        "removed": version.removed,
+    })
+}
+
+/// The lines that differ, with `+` and `-`; empty if none does.
+fn diff(from: (&str, &str), to: (&str, &str)) -> String {
+    let diff = TextDiff::configure()
+        .timeout(DIFF_TIME_MAX)
+        .diff_lines(from.1, to.1);
+    let mut text = diff
+        .unified_diff()
+        .context_radius(DIFF_CONTEXT)
+        .header(from.0, to.0)
+        .to_string();
+    if text.len() > DIFF_BYTES_MAX {
+        let end = text.floor_char_boundary(DIFF_BYTES_MAX);
+        text.truncate(end);
+        text.push_str("\n(the rest is left out)\n");
+    }
+    text
+}
+
+fn parse<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, Reply> {
+    serde_json::from_slice(body).map_err(|error| {
+        // Its words name fields and places, and quote at most a field's name.
+        let message = format!("The body cannot be read: {error}. GET /openapi.json describes it.");
+        Reply::fault(400, "bad_body", &message)
+    })
+}
+
+fn sound_note(note: Option<String>) -> Result<Option<String>, Reply> {
+    match note {
+        Some(note) if note.chars().count() > NOTE_CHARS_MAX => Err(Reply::fault(
+            400,
+            "bad_body",
+            &format!("The note is longer than {NOTE_CHARS_MAX} characters. Shorten it."),
+        )),
+        Some(note) if note.trim().is_empty() => Ok(None),
+        note => Ok(note),
+    }
+}
+
+fn refused(bad: &[Diagnostic]) -> Reply {
+    let message = format!(
+        "The document cannot be used, so the plan before stays in force:\n{}",
+        plan::render(bad, "document", false)
+    );
+    let more = json!({"diagnostics": plan::to_json(bad)});
+    Reply::fault_with(422, "document_refused", &message, more)
+}
+
+fn written_out(fields: &[String]) -> Reply {
+    let message = format!(
+        "Secrets are written out at {}. They are never kept, so this document could not come in \
+         force again. Write them as `${{env:NAME}}` or `${{file:path}}`.",
+        fields.join(", ")
+    );
+    Reply::fault_with(
+        422,
+        "secret_written_out",
+        &message,
+        json!({"fields": fields}),
+    )
+}
+
+fn unavailable(error: &io::Error) -> Reply {
+    let message = format!(
+        "The versions of the plan cannot be read or written: {error}. Check the folder `plans` in \
+         the data folder and its disk."
+    );
+    Reply::fault(503, "versions_unavailable", &message)
+}

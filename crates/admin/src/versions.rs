@@ -1,0 +1,244 @@
+//! Versions of the plan on disk: which plans were put in force, by whom and
+//! why, and their documents by digest. No secret is in them.
+//!
+//! The folder holds `book.json`, the list, and `<digest>.json` for each
+//! document. Deliberately not here: putting a plan in force (`plans`).
+
+use std::io;
+use std::path::Path;
+
+use plan::Kept;
+use serde::{Deserialize, Serialize};
+use store::Cabinet;
+
+/// Most documents that are kept; the oldest that is not in force goes first.
+pub(crate) const VERSIONS_MAX: usize = 100;
+/// Most lines of the list; what is older is in the audit journal only.
+pub(crate) const LINES_MAX: usize = 1_000;
+/// Digits of a digest.
+const DIGEST_CHARS: usize = 16;
+const BOOK: &str = "book.json";
+/// The format of the files.
+const FORMAT: u32 = 1;
+
+/// How a plan came in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// With the start of the gateway.
+    Start,
+    /// With the start of the gateway, as the admin API put it in force before;
+    /// a secret that it refers to is another by now.
+    Restart,
+    /// Its file changed, or was read again.
+    Reload,
+    /// By the admin API.
+    Apply,
+    /// By the admin API, as a version from before.
+    Rollback,
+}
+
+impl How {
+    /// Whether the admin API owns such a plan.
+    pub fn is_of_api(self) -> bool {
+        match self {
+            Self::Start | Self::Reload => false,
+            Self::Restart | Self::Apply | Self::Rollback => true,
+        }
+    }
+
+    /// The action in the audit journal.
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            Self::Start | Self::Restart => "plan.start",
+            Self::Reload => "plan.reload",
+            Self::Apply => "plan.apply",
+            Self::Rollback => "plan.rollback",
+        }
+    }
+}
+
+/// One line of the list: a plan that was put in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// From 1, without holes.
+    pub number: u64,
+    /// Digest of the plan.
+    pub digest: String,
+    /// Digest of the plan before it.
+    pub before: Option<String>,
+    /// How it came in force.
+    pub how: How,
+    /// Credential, `file` or `environment`.
+    pub author: String,
+    /// Microseconds since the Unix epoch.
+    pub time_us: u64,
+    /// Why.
+    pub note: Option<String>,
+    /// Its document is not kept any more.
+    #[serde(default)]
+    pub removed: bool,
+}
+
+/// A document that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Content {
+    format: u32,
+    /// The digest of its plan.
+    pub(crate) digest: String,
+    /// The document, without secrets.
+    pub(crate) document: String,
+    /// Fields whose secrets were written out and are not kept.
+    pub(crate) written_out: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Book {
+    format: u32,
+    versions: Vec<Version>,
+}
+
+/// The versions in a folder.
+#[derive(Debug)]
+pub struct Versions(Cabinet);
+
+impl Versions {
+    /// Opens the folder; it is made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        Cabinet::open(dir).map(Self)
+    }
+
+    /// All lines, oldest first.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn list(&self) -> io::Result<Vec<Version>> {
+        let Some(bytes) = self.0.read(BOOK)? else {
+            return Ok(Vec::new());
+        };
+        let book: Book = read(&bytes)?;
+        sound(book.format)?;
+        Ok(book.versions)
+    }
+
+    /// The document of a digest; `None` if it is not kept.
+    pub(crate) fn content(&self, digest: &str) -> io::Result<Option<Content>> {
+        if !is_digest(digest) {
+            return Ok(None);
+        }
+        let Some(bytes) = self.0.read(&file(digest))? else {
+            return Ok(None);
+        };
+        let content: Content = read(&bytes)?;
+        sound(content.format)?;
+        Ok(Some(content))
+    }
+
+    /// The document that the admin API put in force last, if it was the last
+    /// that came in force; what cannot be applied again is `None` too.
+    ///
+    /// # Errors
+    /// The versions cannot be read.
+    pub fn of_api(&self) -> io::Result<Option<(Version, String)>> {
+        let Some(last) = self.list()?.pop().filter(|last| last.how.is_of_api()) else {
+            return Ok(None);
+        };
+        let content = self.content(&last.digest)?.ok_or_else(|| {
+            io::Error::other(format!("the document of plan {} is gone", last.digest))
+        })?;
+        Ok(Some((last, content.document)))
+    }
+
+    /// Keeps a plan that is put in force now. One that is in force already
+    /// makes no new line. Returns the number of its line.
+    pub(crate) fn keep(&self, new: Version, kept: &Kept) -> io::Result<u64> {
+        let held = self.0.lock()?;
+        let mut versions = self.list()?;
+        if let Some(last) = versions.last().filter(|last| last.digest == new.digest) {
+            return Ok(last.number);
+        }
+        let content = Content {
+            format: FORMAT,
+            digest: new.digest.clone(),
+            document: kept.text.clone(),
+            written_out: kept.written_out.clone(),
+        };
+        self.0.write(&held, &file(&new.digest), &write(&content)?)?;
+        let number = versions.last().map_or(1, |last| last.number + 1);
+        for same in versions.iter_mut().filter(|old| old.digest == new.digest) {
+            same.removed = false;
+        }
+        versions.push(Version { number, ..new });
+        let gone = thin_out(&mut versions);
+        let book = Book {
+            format: FORMAT,
+            versions,
+        };
+        self.0.write(&held, BOOK, &write(&book)?)?;
+        // Last, so that no line ever promises what is not there.
+        for digest in gone {
+            self.0.remove(&held, &file(&digest))?;
+        }
+        Ok(number)
+    }
+}
+
+/// Marks what is too old, and returns the digests to remove.
+fn thin_out(versions: &mut Vec<Version>) -> Vec<String> {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut gone: Vec<String> = Vec::new();
+    for version in versions.iter().rev().filter(|version| !version.removed) {
+        if kept.contains(&version.digest.as_str()) || gone.contains(&version.digest) {
+            continue;
+        }
+        match kept.len() < VERSIONS_MAX {
+            true => kept.push(&version.digest),
+            false => gone.push(version.digest.clone()),
+        }
+    }
+    for version in versions.iter_mut() {
+        version.removed |= gone.contains(&version.digest);
+    }
+    let surplus = versions.len().saturating_sub(LINES_MAX);
+    let dropped: Vec<Version> = versions.drain(..surplus).collect();
+    for old in dropped.into_iter().filter(|old| !old.removed) {
+        let is_listed = versions.iter().any(|version| version.digest == old.digest);
+        if !is_listed && !gone.contains(&old.digest) {
+            gone.push(old.digest);
+        }
+    }
+    gone
+}
+
+/// Whether a text is a digest, and so can be a part of a file's name.
+pub(crate) fn is_digest(text: &str) -> bool {
+    let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    text.len() == DIGEST_CHARS && text.bytes().all(is_digit)
+}
+
+fn file(digest: &str) -> String {
+    format!("{digest}.json")
+}
+
+fn read<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> io::Result<T> {
+    serde_json::from_slice(bytes).map_err(io::Error::other)
+}
+
+fn write(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(io::Error::other)
+}
+
+fn sound(format: u32) -> io::Result<()> {
+    match format <= FORMAT {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "it has format {format}, which this version cannot read"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! The plan from the first moment on: which document the gateway starts with,
+//! where its versions and the audit journal lie, and how a document that comes
+//! by the admin API is compiled.
+//!
+//! Deliberately not here: what must hold before a plan is in force (room
+//! `admin`).
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use admin::{Audit, Author, Compile, Plans, Reply, Versions};
+use contract::seams::Clock as _;
+use plan::{Kept, Owner};
+use transport::RealClock;
+
+use crate::config::{First, Loaded, Loader, Origin};
+use crate::records::node_id;
+use crate::reload::Maker;
+
+/// Folder of the audit journal in the data folder.
+const AUDIT_DIR: &str = "audit";
+/// Folder of the versions in the data folder.
+const PLANS_DIR: &str = "plans";
+
+/// Where versions and audit journal lie, and what the first document decided.
+pub(crate) struct Keeping {
+    /// The audit journal.
+    pub(crate) audit: Audit,
+    versions: Versions,
+    first: First,
+    author: &'static str,
+}
+
+impl Keeping {
+    /// Opens versions and audit journal in the data folder of what was loaded,
+    /// and says what to start with: that, or what the admin API put in force
+    /// last, if it owns the plan.
+    ///
+    /// # Errors
+    /// They cannot be opened, or that plan cannot be used any more.
+    pub(crate) fn open(loader: &Loader, loaded: Loaded) -> io::Result<(Loaded, Self)> {
+        let keeping = Self {
+            audit: Audit::new(&loaded.data_dir.join(AUDIT_DIR), node_id()),
+            versions: Versions::open(&loaded.data_dir.join(PLANS_DIR))
+                .map_err(|error| cannot(&loaded.data_dir, &error))?,
+            first: First {
+                data_dir: loaded.document.data_dir.clone(),
+                owner: loaded.document.plans.owner,
+            },
+            author: match loader.origin {
+                Origin::File(_) => "file",
+                Origin::Environment => "environment",
+            },
+        };
+        let last = match keeping.first.owner {
+            Owner::File => None,
+            Owner::Api => keeping
+                .versions
+                .of_api()
+                .map_err(|error| cannot(&loaded.data_dir, &error))?,
+        };
+        let Some((version, document)) = last else {
+            return Ok((loaded, keeping));
+        };
+        match loader.load_text(&document, &keeping.first) {
+            Ok(loaded) => Ok((loaded, keeping)),
+            Err(failure) => Err(io::Error::other(format!(
+                "plan {}, which the admin API put in force last, cannot be used:\n{}Mend what it \
+                 refers to, or start once with `--plan-owner file`, which puts the configuration \
+                 file in force",
+                version.digest,
+                failure.render("document", false)
+            ))),
+        }
+    }
+
+    /// Who the audit journal says the first document is from.
+    pub(crate) fn author(&self) -> &'static str {
+        self.author
+    }
+
+    /// Who owns the plan.
+    pub(crate) fn owner(&self) -> Owner {
+        self.first.owner
+    }
+
+    /// The one way by which a plan comes in force, of which this is the first.
+    ///
+    /// # Errors
+    /// The first plan cannot be noted.
+    pub(crate) fn plans(
+        self,
+        loader: Arc<Loader>,
+        maker: Arc<Maker>,
+        now: (String, Kept),
+    ) -> io::Result<Arc<Plans>> {
+        let Self {
+            audit,
+            versions,
+            first,
+            author,
+        } = self;
+        let owner = first.owner;
+        let compile: Compile = Arc::new(move |text| match loader.load_text(text, &first) {
+            Ok(loaded) => Ok(maker.candidate(loaded)),
+            Err(failure) => Err(failure.diagnostics),
+        });
+        let plans = Plans::new(versions, audit, owner, compile, now);
+        let author = Author::itself(author, RealClock::new().unix_us());
+        let told = |reply: Reply| io::Error::other(message(&reply));
+        plans.begin(&author).map_err(told)?;
+        Ok(Arc::new(plans))
+    }
+}
+
+fn cannot(data_dir: &Path, error: &io::Error) -> io::Error {
+    io::Error::other(format!(
+        "the versions of the plan in {} cannot be read: {error}. Move the folder aside to begin \
+         anew",
+        data_dir.join(PLANS_DIR).display()
+    ))
+}
+
+/// What an answer says to people.
+fn message(reply: &Reply) -> String {
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    body["error"]["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
