@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use access::{Content, Facts, Given, Metadata, ToolFact};
-use cli::{ExplainArgs, Format, PolicyArgs, PolicyCommand, PolicyTestArgs};
+use cli::{ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs};
 use judge::Explanation;
 use plan::Plan;
 

@@ -28,6 +28,8 @@ use gateway::Gateway;
 /// The marks of blocks: a block begins with one of them.
 const CONFIGURATION: &str = "yaml";
 const TESTED_CONFIGURATION: &str = "yaml,test";
+/// Cases of policy for the first configuration of the page.
+const CASES: &str = "yaml,cases";
 const TESTED_COMMANDS: &str = "sh,test";
 
 /// Pages with examples, so that none is lost by a slip in a mark.
@@ -161,6 +163,26 @@ fn the_configurations_are_usable() {
             assert!(said.is_ok(), "{name}, block at line {at}: {said:?}");
         }
     }
+}
+
+/// Cases stand on the page of the configuration that they are about.
+#[test]
+fn the_cases_of_policy_come_out_as_written() {
+    let mut found = 0;
+    for name in pages() {
+        let text = page::text(&name);
+        for (at, cases) in blocks(&text, CASES) {
+            let configurations = blocks(&text, CONFIGURATION);
+            let (_, configuration) = &configurations[0];
+            let said = gateway::policy_test(configuration, &cases);
+            assert!(said.is_ok(), "{name}, block at line {at}: {said:?}");
+            let wrong = cases.replace("expect: deny", "expect: allow");
+            let said = gateway::policy_test(configuration, &wrong);
+            assert!(said.is_err(), "{name}, block at line {at} proves nothing");
+            found += 1;
+        }
+    }
+    assert!(found > 0, "no page has cases");
 }
 
 /// A proof that names a test is one only while there is such a test.

@@ -1,5 +1,7 @@
 //! Cases of cases.
 
+use cli::Format;
+
 use super::*;
 
 const PLAN: &str = r##"

@@ -129,6 +129,23 @@ pub(crate) fn check(configuration: &str) -> Result<(), String> {
     }
 }
 
+/// Runs cases of policy against a configuration.
+pub(crate) fn policy_test(configuration: &str, cases: &str) -> Result<(), String> {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path(), configuration);
+    fs::write(folder.path().join("cases.yaml"), cases).unwrap();
+    let output = tollgate(folder.path())
+        .args(["policy", "test", "cases.yaml", "--config", "tollgate.yaml"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(said),
+    }
+}
+
 /// The configuration, and the files that those of the book name.
 fn prepare(folder: &Path, configuration: &str) {
     fs::write(folder.join("tollgate.yaml"), configuration).unwrap();
