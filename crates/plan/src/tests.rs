@@ -7,6 +7,7 @@ mod discovery;
 mod good;
 mod identity;
 mod keep;
+mod key_sources;
 mod lent;
 mod metadata;
 mod operators;
