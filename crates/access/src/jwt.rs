@@ -103,8 +103,7 @@ impl Issuers {
         readings: Readings<'_>,
         memory: &mut Memory,
     ) -> Result<Arc<Consumer>, Box<Unaccepted>> {
-        memory.turn_to(readings.plan, readings.keys.number());
-        let digest = blake3::hash(token.as_bytes());
+        let digest = Memory::digest(token, &readings);
         if let Some(known) = memory.known(&digest, readings.now_s)
             && let Some(issuer) = self.0.get(known.issuer)
         {

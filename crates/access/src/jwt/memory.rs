@@ -1,10 +1,12 @@
 //! Tokens that were verified: so that a signature is checked once, not with
-//! every call. What is remembered holds for one plan and one set of keys, and
-//! never longer than the token itself.
+//! every call. What is remembered holds for one plan and the keys of that
+//! moment, and never longer than the token itself. Several plans can be in
+//! force side by side.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Readings;
 use crate::consumer::Consumer;
 
 /// Most tokens that are remembered. At the limit those that ended are
@@ -14,8 +16,6 @@ const TOKENS_MAX: usize = 8_192;
 /// The memory. Tokens are held as digests only.
 #[derive(Debug, Default)]
 pub struct Memory {
-    plan: Option<Arc<str>>,
-    keys: u64,
     by_digest: HashMap<[u8; 32], Known>,
     /// The latest time that was seen, to tell which tokens have ended.
     now_s: u64,
@@ -30,14 +30,14 @@ pub(super) struct Known {
 }
 
 impl Memory {
-    /// Forgets what was verified under another plan or other keys.
-    pub(super) fn turn_to(&mut self, plan: &Arc<str>, keys: u64) {
-        let is_same = self.keys == keys && self.plan.as_ref() == Some(plan);
-        if !is_same {
-            self.by_digest.clear();
-            self.plan = Some(plan.clone());
-            self.keys = keys;
-        }
+    /// What a token is remembered by: itself, the plan, and the keys.
+    pub(super) fn digest(token: &str, readings: &Readings<'_>) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&readings.keys.number().to_le_bytes());
+        hasher.update(readings.plan.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(token.as_bytes());
+        hasher.finalize()
     }
 
     /// A token that was verified and has not ended.

@@ -33,6 +33,28 @@ fn a_changed_token_is_refused() {
     refused(&format!(" {good}"), "form");
 }
 
+proptest::proptest! {
+    #[test]
+    fn any_changed_byte_is_refused(at in 0..10_000_usize, to in proptest::prelude::any::<u8>()) {
+        let mut bytes = GOOD.clone().into_bytes();
+        let at = at % bytes.len();
+        bytes[at] = if bytes[at] == to { b'.' } else { to };
+        if let Ok(text) = String::from_utf8(bytes)
+            && text != *GOOD
+        {
+            proptest::prop_assert!(ask(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rubbish_is_refused(text in "[A-Za-z0-9_{}\":,.-]{0,80}(\\.[ -~]{0,40}){0,3}") {
+        is_token(&text);
+        proptest::prop_assert!(ask(&text).is_err());
+    }
+}
+
+static GOOD: LazyLock<String> = LazyLock::new(|| token(json!({}), json!({})));
+
 #[test]
 fn no_algorithm_is_none() {
     for name in ["none", "None", "NONE", "", "nOnE"] {
