@@ -3,10 +3,14 @@
 //!
 //! Deliberately not here: where it is told and what is allowed (`access`).
 
+use std::sync::Arc;
+
+use access::Consumer;
 use access::metadata::Field;
 use access::told::{self, Member, Telling, Value};
 use contract::{Fault, Loss};
 use dialects::json::{Json, Kind};
+use evidence::{Decision, Reading};
 use plan::LossPolicy;
 
 use crate::exchange::Exchange;
@@ -29,10 +33,7 @@ impl Exchange {
         self.contract = told.version;
         self.record.contract = told.version.number;
         if let Some(consumer) = told.consumer {
-            let who = &mut self.record.who;
-            who.tenant = Some(consumer.tenant.clone());
-            who.app = Some(consumer.app.clone());
-            self.consumer = Some(consumer);
+            self.speak_for(consumer);
         }
         let metadata = told.metadata;
         if metadata.is_empty() {
@@ -51,6 +52,29 @@ impl Exchange {
         self.unmet = unmet.collect();
         self.metadata = metadata;
         self.refuse_unmet()
+    }
+
+    /// The caller, who may, speaks for another one. The record keeps both.
+    fn speak_for(&mut self, consumer: Arc<Consumer>) {
+        let who = &mut self.record.who;
+        let own = [
+            ("tenant", who.tenant.replace(consumer.tenant.clone())),
+            ("app", who.app.replace(consumer.app.clone())),
+        ];
+        let readings = own.into_iter().filter_map(|(name, value)| {
+            Some(Reading {
+                name: name.into(),
+                value: evidence::Value::Name(value?),
+            })
+        });
+        self.record.decisions.push(Decision {
+            stage: "identity".into(),
+            verdict: "assert".into(),
+            reason: "trusted_caller".into(),
+            readings: readings.collect(),
+            ..Decision::default()
+        });
+        self.consumer = Some(consumer);
     }
 
     /// What was told and cannot be met is a loss, and is treated like one.

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use access::metadata::{Rollout, Settings, VERSIONS};
-use access::{Asserts, Consumer, KeyRing};
+use access::policy::{Layer, Named};
+use access::{Asserts, Consumer, KeyRing, Mode};
 use contract::Secret;
 use evidence::Record;
 use plan::{LossPolicy, Plan};
@@ -359,6 +360,83 @@ fn a_trusted_backend_speaks_for_another_tenant() {
     assert_eq!(record.who.tenant.as_deref(), Some("other"));
     assert_eq!(record.who.app.as_deref(), Some("till"));
     assert_eq!(record.who.key_id.as_deref(), Some("k"));
+    // Whose credential it was stands there, too.
+    let decision = &record.decisions[0];
+    assert_eq!(
+        (&*decision.stage, &*decision.verdict),
+        ("identity", "assert")
+    );
+    let own: Vec<_> = decision
+        .readings
+        .iter()
+        .map(|it| it.value.clone())
+        .collect();
+    assert_eq!(
+        own,
+        [
+            evidence::Value::Word("t".into()),
+            evidence::Value::Word("a".into())
+        ]
+    );
+}
+
+fn rule(kind: &str, settings: serde_json::Value) -> Arc<Layer> {
+    let kind = access::rule_kind(kind).expect("a kind");
+    Arc::new(Layer {
+        place: "here".into(),
+        rules: vec![Named {
+            name: kind.name.into(),
+            kind,
+            mode: Mode::Enforce,
+            contact: None,
+            rule: (kind.compile)(&settings).expect("good settings"),
+        }],
+    })
+}
+
+/// Rules go by what was told, in whichever place, in the words of whichever
+/// version.
+#[test]
+fn policy_goes_by_what_was_told() {
+    let world = || {
+        changed(&KINDS[..1], |plan| {
+            let fields = serde_json::json!({"fields": ["use_case"]});
+            let models = serde_json::json!({"deny": ["m"]});
+            plan.policy.organisation = rule("required_metadata", fields);
+            let triage = ("triage".to_owned(), rule("models", models));
+            plan.policy.use_cases = [triage].into();
+        })
+    };
+    let old = [
+        ("tollgate-contract", "2026-06-01"),
+        ("tollgate-purpose", "triage"),
+    ];
+    let cases: [(Headers<'_>, String, u16); 6] = [
+        (&[], ASK.into(), 403),
+        (&[("tollgate-use-case", "chat")], ASK.into(), 200),
+        (&[("tollgate-use-case", "triage")], ASK.into(), 403),
+        (&[], telling(r#""use_case":"triage""#), 403),
+        (&[("baggage", "tollgate.use_case=triage")], ASK.into(), 403),
+        (&old, ASK.into(), 403),
+    ];
+    for (headers, body, status) in cases {
+        let got = call(&world(), headers, &body);
+        assert_eq!(got.status, status, "{headers:?}: {}", got.body);
+    }
+}
+
+#[test]
+fn the_smaller_of_the_caps_of_policy_and_caller_counts() {
+    for (told, sent) in [("50", 20), ("9", 9)] {
+        let world = changed(&KINDS[..1], |plan| {
+            let settings = serde_json::json!({"tokens_max": 20, "over": "cap"});
+            plan.policy.organisation = rule("output_length", settings);
+        });
+        let got = call(&world, &[("tollgate-max-tokens", told)], ASK);
+        assert_eq!(got.status, 200, "{}", got.body);
+        let cap = format!("\"max_completion_tokens\":{sent}");
+        assert!(world.sent()[0].contains(&cap), "{:?}", world.sent());
+    }
 }
 
 /// Texts that aim at whoever reads them next are kept and shown as texts.
