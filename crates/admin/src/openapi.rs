@@ -103,7 +103,13 @@ fn operation(route: &Route) -> Value {
         operation["x-tenant-scope"] = json!(route.scope == Scope::Tenant);
     }
     if route.body_bytes_max > 0 {
-        operation["requestBody"] = json!({"content": {"application/json": {}}});
+        let fields: Map<String, Value> = route
+            .fields
+            .iter()
+            .map(|(name, doc)| ((*name).to_owned(), json!({"description": doc})))
+            .collect();
+        let schema = json!({"type": "object", "properties": fields});
+        operation["requestBody"] = json!({"content": {"application/json": {"schema": schema}}});
     }
     operation
 }

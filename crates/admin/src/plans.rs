@@ -196,8 +196,12 @@ impl Plans {
             (&now.digest, &now.kept.text),
             (&candidate.digest, &candidate.kept.text),
         );
-        let is_new = candidate.digest != now.digest;
-        // A file that was merely touched is nobody's change.
+        let last = self.versions.list().map_err(|error| unavailable(&error))?;
+        // A file that was merely touched is nobody's change, and one that
+        // another process on this data folder has noted is one change.
+        let is_new = last
+            .last()
+            .is_none_or(|last| last.digest != candidate.digest);
         let number = match is_new || author.role.is_some() {
             true => self.note(
                 author,

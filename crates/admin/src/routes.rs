@@ -24,6 +24,8 @@ pub struct Route {
     pub scope: Scope,
     /// Most bytes of a body; 0 where none is read.
     pub body_bytes_max: usize,
+    /// Fields of the body, a JSON object, by name and meaning.
+    pub fields: &'static [(&'static str, &'static str)],
     /// One sentence.
     pub summary: &'static str,
     /// Parameters of the query, by name and meaning.
@@ -174,6 +176,12 @@ const KEY_STATUSES: &[(u16, &str)] = &[
     (503, "The audit journal or the keys cannot be written"),
 ];
 
+const NOTE: (&str, &str) = ("note", "Why, for those who look back; up to 500 characters");
+const EXPECTED: (&str, &str) = (
+    "expected",
+    "Digest of the plan that must be in force; if another is, nothing changes",
+);
+
 const AUDIT_FILTERS: &[(&str, &str)] = &[
     ("actor", "Credential that made the change, exactly"),
     ("role", "Its role"),
@@ -251,6 +259,7 @@ pub const ROUTES: &[Route] = &[
         roles: OPERATORS,
         scope: Scope::Whole,
         statuses: &[
+            (409, "The admin API owns the plan"),
             (
                 422,
                 "The configuration was refused; the old plan stays in force",
@@ -280,6 +289,15 @@ pub const ROUTES: &[Route] = &[
         roles: ADMINS,
         scope: Scope::Whole,
         body_bytes_max: DOCUMENT_BYTES_MAX,
+        fields: &[
+            (
+                "document",
+                "The document as text, as in the configuration file",
+            ),
+            NOTE,
+            EXPECTED,
+            ("dry_run", "true: only say what would change"),
+        ],
         statuses: &[
             (400, "The body is malformed or too large"),
             (409, "Another plan is in force, or the file owns the plan"),
@@ -329,6 +347,7 @@ pub const ROUTES: &[Route] = &[
         roles: ADMINS,
         scope: Scope::Whole,
         body_bytes_max: NOTE_BODY_BYTES_MAX,
+        fields: &[NOTE, EXPECTED],
         statuses: &[
             (400, "The body is malformed, or this is no digest"),
             (404, "There is no such version"),
@@ -420,6 +439,7 @@ const fn get(path: &'static str, resource: Resource, summary: &'static str) -> R
         roles: READERS,
         scope: Scope::Tenant,
         body_bytes_max: 0,
+        fields: &[],
         summary,
         params: &[],
         content: JSON,

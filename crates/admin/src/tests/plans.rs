@@ -213,6 +213,84 @@ fn what_is_wrong_with_a_document_is_said_with_its_place() {
 }
 
 #[test]
+fn hostile_notes_stay_notes_and_the_fields_of_bodies_are_described() {
+    let world = world();
+    let note = "\u{1b}]0;x\u{7}\r\n'); DROP TABLE plans;-- {\"how\":\"start\"} \u{202e}";
+    let body = json!({"document": SECOND, "expected": in_force(&world), "note": note});
+    assert_eq!(world.post("/v1/plans", KEY, &body.to_string()).0, 200);
+    let reply = world.get("/v1/plans?limit=1");
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    assert!(text.chars().all(|c| !evidence::dangerous(c)), "{text}");
+    assert_eq!(parse(&reply)["versions"][0]["note"], note);
+    let document = openapi();
+    let fields = |path: &str| {
+        let body = &document["paths"][path]["post"]["requestBody"]["content"]["application/json"];
+        let fields = body["schema"]["properties"].as_object().unwrap();
+        fields.keys().cloned().collect::<Vec<_>>()
+    };
+    // Each of them is taken, and no other.
+    assert_eq!(
+        fields("/v1/plans"),
+        ["document", "note", "expected", "dry_run"]
+    );
+    assert_eq!(fields("/v1/plans/{digest}/rollback"), ["note", "expected"]);
+    let body =
+        json!({"document": FIRST, "note": "", "expected": in_force(&world), "dry_run": true});
+    assert_eq!(world.post("/v1/plans", KEY, &body.to_string()).0, 200);
+}
+
+#[test]
+fn two_processes_that_see_one_change_note_it_once() {
+    let home = tempfile::tempdir().unwrap();
+    let (old, audit, _) = plans(home.path(), FIRST, plan::Owner::File);
+    let (new, ..) = plans(home.path(), FIRST, plan::Owner::File);
+    let candidate = || {
+        let (compiled, kept) = compile(SECOND).unwrap();
+        Candidate {
+            digest: compiled.plan.digest.to_string(),
+            kept,
+            restart_needed: Vec::new(),
+            put_in_force: Box::new(|| {}),
+        }
+    };
+    let author = Author::itself("file", NOW_US);
+    for (plans, number) in [(&new, Some(2)), (&old, None), (&old, None)] {
+        let applied = plans
+            .take_in(candidate(), &author, How::Reload, None)
+            .unwrap();
+        assert_eq!(applied.number, number);
+    }
+    let by = By {
+        actor: Actor {
+            id: "ops".into(),
+            role: plan::Role::Admin,
+            tenant: None,
+        },
+        peer: None,
+        request_id: RequestId::mint(NOW_US, 1),
+        now_us: NOW_US,
+    };
+    // Somebody who asks for it is noted even when nothing changes.
+    let applied = old
+        .take_in(candidate(), &(&by).into(), How::Reload, None)
+        .unwrap();
+    assert_eq!((applied.number, applied.diff.as_str()), (None, ""));
+    let question = params::AuditQuestion::of(
+        &params::Params::parse(None, &ROUTES[ROUTES.len() - 1]).unwrap(),
+        NOW_US,
+    )
+    .unwrap();
+    let page = parse(&audit.page(&question, &by.actor));
+    let actors: Vec<&Value> = page["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["actor"])
+        .collect();
+    assert_eq!(actors, ["ops", "file", "file"]);
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     for owner in [plan::Owner::Api, plan::Owner::File] {
         let world = World::of(false, FIRST, owner);
@@ -312,8 +390,9 @@ fn without_the_audit_journal_nothing_changes() {
         1
     );
     // The same if the versions cannot be written, and the journal says so.
-    let book = world.dir.path().join("plans/book.json");
-    std::fs::write(&book, "{}").unwrap();
+    let digest = compile(SECOND).unwrap().0.plan.digest;
+    let in_the_way = world.dir.path().join(format!("plans/{digest}.json.draft"));
+    std::fs::create_dir(&in_the_way).unwrap();
     let (status, refused) = apply(&world, SECOND, &first);
     assert_eq!(
         (status, &refused["error"]["code"]),

@@ -181,6 +181,44 @@ fn without_the_audit_journal_a_changed_file_is_not_put_in_force() {
 }
 
 #[test]
+fn a_plan_that_cannot_be_noted_or_used_again_is_no_plan_to_start_with() {
+    let up = Upstream::good();
+    let with = |key: &str| {
+        let keys = format!("keys: [{{id: test, secret: '${{file:{key}}}'}}]");
+        up.config(&format!("{keys}\nplans: {{owner: api}}\n{}", models("")))
+    };
+    let home = home(&with("test.key"));
+    fs::write(home.path("other.key"), KEY.replace("01234", "43210")).unwrap();
+    fs::write(home.path("new.yaml"), with("other.key")).unwrap();
+    let gateway = home.start();
+    said(&gateway, &home, &["plan", "apply", "new.yaml"]);
+    assert_eq!(gateway.chat("m").status, 401, "the old key is out");
+    gateway.stop();
+
+    fs::remove_file(home.path("other.key")).unwrap();
+    let (code, _, err) = home.run(&["serve"]);
+    assert_eq!(code, 1);
+    for words in [
+        "which the admin API put in force last",
+        "other.key",
+        "--plan-owner file",
+    ] {
+        assert!(err.contains(words), "no {words:?} in {err}");
+    }
+    let gateway = Gateway::start(home.command(&["serve", "--plan-owner", "file"]));
+    assert_eq!(gateway.chat("m").status, 200, "the file's key");
+    gateway.stop();
+
+    // It was the last in force; now another would be, and cannot be noted.
+    home.configure(&with("test.key").replace("m: up/m", "m: up/m, n: up/n"));
+    fs::remove_dir_all(home.path("data/audit")).unwrap();
+    fs::write(home.path("data/audit"), "not a folder").unwrap();
+    let (code, _, err) = home.run(&["serve"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("audit journal cannot be written"), "{err}");
+}
+
+#[test]
 fn a_document_by_the_api_reads_no_file_elsewhere() {
     let up = Upstream::good();
     let home = home(&up.config(&format!("{KEYS}\nplans: {{owner: api}}")));
