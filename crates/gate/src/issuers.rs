@@ -200,8 +200,6 @@ impl World {
     /// Keeps the keys of one issuer current.
     async fn upkeep(self, source: Arc<Source>) {
         loop {
-            // What is fetched now is as new as what was asked for.
-            lock(&self.desk.asked).remove(source.id());
             let outcome = match timeout(FETCH_TIME, self.fetch(&source)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("it took longer than {} s", FETCH_TIME.as_secs())),
@@ -211,6 +209,8 @@ impl World {
             tell(&source, &before, &held);
             let due_s = held.due_s(source.refresh_s(), self.dice.roll());
             self.desk.publish(source.id(), held.clone());
+            // Whoever asked meanwhile finds what came of it.
+            lock(&self.desk.asked).remove(source.id());
             self.wait(&source, &held, due_s).await;
         }
     }

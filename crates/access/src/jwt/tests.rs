@@ -262,6 +262,15 @@ fn claims_become_a_consumer() {
 }
 
 #[test]
+fn an_issuer_has_networks_of_its_own() {
+    let office = Addresses::read(["198.51.100.0/24"]).expect("a network");
+    let mut issuers = issuers();
+    issuers.0[0].addresses = Some(office.clone());
+    let asked = ask_at(&issuers, &token(json!({}), json!({})), &key_sets(), NOW);
+    assert_eq!(asked.expect("good").addresses, Some(office));
+}
+
+#[test]
 fn long_subjects_stay_apart() {
     let id = |last: char| {
         let subject = format!("{}{last}", "s".repeat(200));

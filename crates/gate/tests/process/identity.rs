@@ -112,6 +112,10 @@ fn a_token_of_an_issuer_is_a_credential() {
         (&lines[0]["tenant"], &lines[0]["app"]),
         (&"acme".into(), &"portal".into())
     );
+    until("the log names the user", || {
+        let lines = gateway.banner();
+        lines.matches("\"user\":\"ada@example.com\"").count() >= 2
+    });
     let (told, complaints) = (gateway.banner(), gateway.complaints());
     gateway.stop();
     // Nothing of a token is kept or said anywhere: neither its parts nor the
