@@ -376,6 +376,19 @@ pub const ROUTES: &[Route] = &[
     Route {
         roles: OPERATORS,
         body_bytes_max: KEY_BODY_BYTES_MAX,
+        fields: &[
+            ("name", "What people call it"),
+            ("tenant", "Tenant it belongs to; default `default`"),
+            ("app", "Application it belongs to; default: the key's id"),
+            ("groups", "Groups it belongs to"),
+            ("models", "Patterns of models it may use; default: all"),
+            ("expires_in", "How long it lives, such as 30d"),
+            ("expires_at", "When it ends, UTC"),
+            (
+                "on_revoke",
+                "What becomes of its open streams: finish or cut",
+            ),
+        ],
         statuses: &[
             (201, "Made; the only answer that shows the secret"),
             (400, "The body is malformed or too large"),
@@ -398,6 +411,10 @@ pub const ROUTES: &[Route] = &[
     Route {
         roles: OPERATORS,
         body_bytes_max: KEY_BODY_BYTES_MAX,
+        fields: &[(
+            "overlap",
+            "How long the secrets before it work on, such as 24h",
+        )],
         statuses: KEY_STATUSES,
         ..post(
             "/v1/keys/{key}/rotate",
@@ -408,6 +425,10 @@ pub const ROUTES: &[Route] = &[
     Route {
         roles: OPERATORS,
         body_bytes_max: KEY_BODY_BYTES_MAX,
+        fields: &[(
+            "on_revoke",
+            "What becomes of its open streams: finish or cut",
+        )],
         statuses: KEY_STATUSES,
         ..post(
             "/v1/keys/{key}/revoke",
