@@ -18,8 +18,8 @@ struct Flags {
     /// Argument of the gateway, may be repeated; {config} and {data_dir} are replaced.
     #[arg(long, allow_hyphen_values = true, default_values_t = ["--config".to_owned(), "{config}".to_owned()])]
     gateway_arg: Vec<String>,
-    /// The key that clients send.
-    #[arg(long, default_value = "tg-bench")]
+    /// The key that clients send; by default that of `testbed/bench/tollgate.yaml`.
+    #[arg(long, default_value = "tg-bench-0123456789abcdef")]
     key: String,
     /// The model that clients name.
     #[arg(long, default_value = "gpt-4o-mini")]
