@@ -166,22 +166,31 @@ impl Desk {
         Ok(Minted { id, secret, digest })
     }
 
-    /// Puts a row in force that was just kept.
+    /// Puts a row in force that was just kept. Of two changes of a key at
+    /// once, the one that was kept first may be published last: so what is
+    /// kept is read again while nobody else publishes.
     fn publish(&self, row: &KeyRow) {
         let mut known = self.known();
-        known.take(row.clone(), self.clock.unix_us());
+        let kept = match self.store.find(&row.id) {
+            Ok(Some(kept)) => kept,
+            // The end of a key does not wait until the store can be read.
+            Ok(None) | Err(_) if row.revoked_us.is_some() => row.clone(),
+            // The next look takes it in.
+            Ok(None) | Err(_) => return,
+        };
+        known.take(kept, self.clock.unix_us());
         self.swap(&mut known);
     }
 
-    /// Takes in what changed since the last look.
+    /// Takes in what changed since the last look. Nobody publishes meanwhile,
+    /// so that nothing older than what is in force is taken in.
     fn catch_up(&self) -> Result<(), KeysError> {
-        let seen = self.known().seen;
-        if self.store.last_change()? == seen {
+        let mut known = self.known();
+        if self.store.last_change()? == known.seen {
             return Ok(());
         }
-        let rows = self.store.changed_after(seen)?;
+        let rows = self.store.changed_after(known.seen)?;
         let now_us = self.clock.unix_us();
-        let mut known = self.known();
         for row in rows {
             known.seen = known.seen.max(row.change);
             known.take(row, now_us);

@@ -120,6 +120,9 @@ fn praise(name: &str, loaded: &Loaded) -> String {
         .collect();
     let keys = match loaded.development_key {
         Some(_) => "no keys, so a development key for this machine only".to_owned(),
+        None if !loaded.document.keys_from.has(plan::KeySource::Document) => {
+            "keys by the admin API only".to_owned()
+        }
         None => format!("{} keys", loaded.document.keys.len()),
     };
     let providers = match providers.as_slice() {
