@@ -19,7 +19,7 @@ use crate::records::node_id;
 use crate::reload::Maker;
 
 /// Folder of the audit journal in the data folder.
-const AUDIT_DIR: &str = "audit";
+pub(crate) const AUDIT_DIR: &str = "audit";
 /// Folder of the versions in the data folder.
 const PLANS_DIR: &str = "plans";
 

@@ -1,5 +1,5 @@
-//! `tollgate logs verify`: checks the journals of a data folder without a
-//! gateway. Exit codes: 0 sound, 1 damaged or altered, 2 could not be read.
+//! `tollgate logs verify`: checks the journals of a data folder, that of changes
+//! too, without a gateway. Exit codes: 0 sound, 1 damaged or altered, 2 could not be read.
 //!
 //! Deliberately not here: the check itself (`store`).
 
@@ -12,6 +12,8 @@ use cli::VerifyArgs;
 use serde_json::{Value, json};
 use store::{Finding, Report, verify};
 
+use crate::config::Place;
+use crate::plans::AUDIT_DIR;
 use crate::records::lane_dirs;
 
 const DAMAGED: u8 = 1;
@@ -25,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) fn run(args: &VerifyArgs) -> ExitCode {
     let place = crate::config::place(args.config.as_deref(), args.data_dir.as_deref());
     let code = match place {
-        Ok(place) => check(&place.journal, args.json, &mut io::stdout().lock()),
+        Ok(place) => check(&place, args.json, &mut io::stdout().lock()),
         Err(why) => Err(why),
     };
     match code {
@@ -37,8 +39,8 @@ pub(crate) fn run(args: &VerifyArgs) -> ExitCode {
     }
 }
 
-/// Checks the main journal in `dir` and the lanes beside it.
-fn check(dir: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, String> {
+/// Checks the main journal, the lanes beside it, and the journal of changes.
+fn check(place: &Place, as_json: bool, out: &mut dyn Write) -> Result<u8, String> {
     let unreadable = |dir: &Path, why: &io::Error| {
         format!(
             "The journal in {} cannot be read: {why}. Name the gateway's folder with --data-dir \
@@ -47,8 +49,10 @@ fn check(dir: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8, String> {
         )
     };
     let mut reports: Vec<(PathBuf, Report)> = Vec::new();
-    for (nth, lane) in lane_dirs(dir).enumerate() {
-        // A lane is there only while two gateways share the folder.
+    let audit = place.data_dir.join(AUDIT_DIR);
+    for (nth, lane) in lane_dirs(&place.journal).chain([audit]).enumerate() {
+        // A lane is there only while two gateways share the folder, and the
+        // journal of changes since there has been one.
         if nth > 0 && !lane.exists() {
             continue;
         }

@@ -159,6 +159,25 @@ fn a_file_that_owns_the_plan_is_the_only_one_who_changes_it() {
         ]
     );
     gateway.stop();
+
+    // Whoever alters the journal is found out.
+    let verify = || home.run(&["logs", "verify"]);
+    assert_eq!(verify().0, 0);
+    let segment = fs::read_dir(home.path("data/audit"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .find(|path| path.extension().is_some_and(|end| end == "seg"))
+        .unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes
+        .windows(9)
+        .position(|text| text == b"admin.key")
+        .unwrap();
+    bytes[at..at + 9].copy_from_slice(b"admin.kex");
+    fs::write(&segment, bytes).unwrap();
+    let (code, out, _) = verify();
+    assert_eq!(code, 1);
+    assert!(out.contains("audit: DAMAGED OR ALTERED"), "{out}");
 }
 
 #[test]
