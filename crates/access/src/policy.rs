@@ -93,13 +93,12 @@ impl Policy {
             use_case.and_then(|name| app?.use_cases.get(name)),
             key,
         ];
+        let layers_max = layers.len();
         let held = layers.into_iter().flatten();
-        Chain {
-            layers: held
-                .filter(|layer| !layer.rules.is_empty())
-                .cloned()
-                .collect(),
-        }
+        let held = held.filter(|layer| !layer.rules.is_empty());
+        let mut layers = Vec::with_capacity(layers_max);
+        layers.extend(held.cloned());
+        Chain::of(layers)
     }
 }
 
@@ -107,6 +106,26 @@ impl Policy {
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     layers: Vec<Arc<Layer>>,
+    needs: ChainNeeds,
+}
+
+/// What any rule of a chain wants. Asked several times for a call, so the
+/// rules are gone through once.
+#[derive(Clone, Copy, Debug, Default)]
+struct ChainNeeds {
+    content: bool,
+    answers: bool,
+}
+
+impl ChainNeeds {
+    fn of(layers: &[Arc<Layer>]) -> Self {
+        let mut needs = Self::default();
+        for named in layers.iter().flat_map(|layer| &layer.rules) {
+            needs.content |= named.rule.needs_content();
+            needs.answers |= named.rule.reads_answers();
+        }
+        needs
+    }
 }
 
 /// A rule that was broken.
@@ -155,7 +174,10 @@ impl Verdict {
 impl Chain {
     /// A chain of layers, widest first.
     pub fn of(layers: Vec<Arc<Layer>>) -> Self {
-        Self { layers }
+        Self {
+            needs: ChainNeeds::of(&layers),
+            layers,
+        }
     }
 
     /// Whether there is no rule at all.
@@ -171,12 +193,12 @@ impl Chain {
 
     /// Whether a rule looks into the body.
     pub fn needs_content(&self) -> bool {
-        self.rules().any(|(_, named)| named.rule.needs_content())
+        self.needs.content
     }
 
     /// Whether a rule looks at what the model gives back.
     pub fn reads_answers(&self) -> bool {
-        self.rules().any(|(_, named)| named.rule.reads_answers())
+        self.needs.answers
     }
 
     /// The strictest need of the rules for whole answers.

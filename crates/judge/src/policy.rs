@@ -66,14 +66,19 @@ pub fn admit(plan: &Plan, consumer: &Consumer, chain: &Chain, facts: &Facts<'_>)
     };
     let mut excluded = Vec::new();
     let mut first: Option<Ruling> = None;
-    let mut kept = Vec::with_capacity(all.len());
-    for candidate in all.iter() {
+    // Filled once a candidate is left out; until then all remain.
+    let mut kept = Vec::new();
+    for (nth, candidate) in all.iter().enumerate() {
         let found = chain.place(facts, &place(plan, candidate));
         let denied = found.denied().cloned();
         merge(&mut verdict, found);
         match denied {
+            None if first.is_none() => {}
             None => kept.push(candidate.clone()),
             Some(ruling) => {
+                if first.is_none() {
+                    kept.extend_from_slice(&all[..nth]);
+                }
                 excluded.push(Excluded {
                     candidate: candidate.clone(),
                     rule: ruling.rule.clone(),
