@@ -5,7 +5,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 
 /// Headers that carry a bare key, besides `Authorization: Bearer`.
-static KEY_HEADERS: [HeaderName; 3] = [
+pub(crate) static KEY_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("api-key"),
@@ -52,7 +52,7 @@ fn bearer(value: &[u8]) -> Result<&str, Fault> {
     if scheme.eq_ignore_ascii_case("bearer") {
         return Ok(key.trim());
     }
-    if scheme.starts_with("AWS4-") {
+    if is_signature(scheme) {
         return Err(unauthenticated(
             "This gateway does not check AWS signatures, because it never holds your AWS keys. \
              Send a Tollgate key as a bearer token instead: set AWS_BEARER_TOKEN_BEDROCK to it \
@@ -63,6 +63,12 @@ fn bearer(value: &[u8]) -> Result<&str, Fault> {
         "The Authorization header uses a scheme that is not accepted. Send \
          `Authorization: Bearer tg-...` with a key of this gateway.",
     ))
+}
+
+/// Whether a value is a request signature, which a gateway cannot check and
+/// which holds for the vendor's own address only.
+pub(crate) fn is_signature(value: &str) -> bool {
+    value.starts_with("AWS4-")
 }
 
 pub(crate) fn missing() -> Fault {

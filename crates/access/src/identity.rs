@@ -15,6 +15,7 @@ use crate::certificate::{self, Holders, Peer};
 use crate::consumer::Consumer;
 use crate::credential;
 use crate::jwt::{self, Issuers, Memory, Readings, Unaccepted};
+use crate::observe::Observe;
 
 /// The `identity` of a plan.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub struct Standing {
     pub anonymous: Option<Anonymous>,
     /// Networks that it may be called from; `None` is everywhere.
     pub addresses: Option<Addresses>,
+    /// It only watches calls that bring the key of their provider.
+    pub observe: Option<Arc<Observe>>,
 }
 
 /// Whom callers without any credential stand for.
@@ -85,15 +88,7 @@ impl Trust {
         readings: Readings<'_>,
         memory: &mut Memory,
     ) -> Result<Identity, Box<Unaccepted>> {
-        let address = self
-            .proxies
-            .caller(knock.peer, knock.headers)
-            .map_err(refused)?;
-        if let Some(addresses) = &knock.standing.addresses
-            && !addresses.allow(address)
-        {
-            return Err(refused(elsewhere("This listener", address)));
-        }
+        let address = self.address(knock).map_err(refused)?;
         // It must be valid, whatever else identifies the caller.
         let holder = match knock.certificate {
             None => None,
@@ -127,6 +122,20 @@ impl Trust {
         };
         may_come_from(&consumer, address)?;
         Ok(Identity { consumer, address })
+    }
+
+    /// Where a caller is, beyond trusted proxies; `None` on a unix socket.
+    ///
+    /// # Errors
+    /// The listener cannot be called from there, or a proxy tells rubbish.
+    pub fn address(&self, knock: &Knock<'_>) -> Result<Option<IpAddr>, Fault> {
+        let address = self.proxies.caller(knock.peer, knock.headers)?;
+        match &knock.standing.addresses {
+            Some(addresses) if !addresses.allow(address) => {
+                Err(elsewhere("This listener", address))
+            }
+            Some(_) | None => Ok(address),
+        }
     }
 }
 

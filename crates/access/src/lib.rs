@@ -15,6 +15,7 @@ pub mod jwt;
 mod keys;
 pub mod metadata;
 mod mode;
+pub mod observe;
 pub mod policy;
 mod rule;
 mod rules;

@@ -106,6 +106,8 @@ impl Policy {
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     layers: Vec<Arc<Layer>>,
+    /// No rule does more than write down what it would do.
+    watches: bool,
     needs: ChainNeeds,
 }
 
@@ -177,6 +179,22 @@ impl Chain {
         Self {
             needs: ChainNeeds::of(&layers),
             layers,
+            watches: false,
+        }
+    }
+
+    /// The same layers; no rule does more than [`Mode::Shadow`].
+    #[must_use]
+    pub fn watching(mut self) -> Self {
+        self.watches = true;
+        self
+    }
+
+    /// What a rule does in this chain.
+    pub fn mode_of(&self, named: &Named) -> Mode {
+        match self.watches {
+            true => named.mode.min(Mode::Shadow),
+            false => named.mode,
         }
     }
 
@@ -234,7 +252,7 @@ impl Chain {
     /// Whether a model may be listed.
     pub fn shows_model(&self, model: &str) -> bool {
         self.rules()
-            .filter(|(_, named)| named.mode == Mode::Enforce)
+            .filter(|(_, named)| self.mode_of(named) == Mode::Enforce)
             .all(|(_, named)| named.rule.shows_model(model))
     }
 
@@ -244,7 +262,7 @@ impl Chain {
             verdict.asked += 1;
             let breach = match question(&*named.rule) {
                 Finding::Pass => continue,
-                Finding::CapOutput(tokens) if named.mode == Mode::Enforce => {
+                Finding::CapOutput(tokens) if self.mode_of(named) == Mode::Enforce => {
                     let smallest = verdict.output_cap.as_ref();
                     if smallest.is_none_or(|(cap, _)| tokens < *cap) {
                         verdict.output_cap = Some((tokens, named.name.clone()));
@@ -258,7 +276,7 @@ impl Chain {
                 rule: named.name.clone(),
                 kind: named.kind.name,
                 layer: layer.clone(),
-                mode: named.mode,
+                mode: self.mode_of(named),
                 contact: named.contact.clone(),
                 breach,
             });

@@ -101,7 +101,7 @@ pub enum Scope {
 
 /// Those who read.
 pub const READERS: &[Role] = &[Role::Viewer, Role::Operator, Role::Admin, Role::Auditor];
-/// Those who manage keys and approvals, and reload.
+/// Those who manage keys, and reload.
 pub const OPERATORS: &[Role] = &[Role::Operator, Role::Admin];
 /// Those who change the plan.
 pub const ADMINS: &[Role] = &[Role::Admin];

@@ -91,6 +91,12 @@ pub trait Dialect: Send + Sync + 'static {
     /// Headers of a same-dialect client that are passed upstream.
     fn forwarded_headers(&self) -> &'static [HeaderName];
 
+    /// Headers that choose one of the caller's accounts at the vendor. They
+    /// are passed on only beside the caller's own credential.
+    fn account_headers(&self) -> &'static [HeaderName] {
+        &[]
+    }
+
     /// This dialect's own word for a parameter that most call `name`, where
     /// it differs: losses are told in the words of the caller.
     fn own_word(&self, name: &str) -> Option<&'static str> {

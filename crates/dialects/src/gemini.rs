@@ -123,6 +123,11 @@ impl Dialect for Gemini {
         route::destination(call)
     }
 
+    fn account_headers(&self) -> &'static [HeaderName] {
+        static NAMES: [HeaderName; 1] = [HeaderName::from_static("x-goog-user-project")];
+        &NAMES
+    }
+
     fn forwarded_headers(&self) -> &'static [HeaderName] {
         static NAMES: [HeaderName; 2] = [
             HeaderName::from_static("x-goog-api-client"),

@@ -33,6 +33,12 @@ pub(crate) const COMMON_EXTRAS: &[&str] = &[
 
 pub(crate) use crate::dialect::GATEWAY_FIELD;
 
+/// Headers that choose the organisation and the project of a key.
+pub(crate) static ACCOUNT_HEADERS: [HeaderName; 2] = [
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+];
+
 /// Puts the vendor's request-id header on an answer.
 pub(crate) fn dress(request_id: &HeaderValue, headers: &mut HeaderMap) {
     headers.insert(HeaderName::from_static("x-request-id"), request_id.clone());

@@ -111,6 +111,10 @@ impl Dialect for OpenAiChat {
         destination(call)
     }
 
+    fn account_headers(&self) -> &'static [HeaderName] {
+        &crate::openai::ACCOUNT_HEADERS
+    }
+
     fn forwarded_headers(&self) -> &'static [HeaderName] {
         static NAMES: [HeaderName; 2] = [
             HeaderName::from_static("openai-beta"),

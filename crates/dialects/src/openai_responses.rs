@@ -118,6 +118,10 @@ impl Dialect for OpenAiResponses {
         route::destination(call)
     }
 
+    fn account_headers(&self) -> &'static [HeaderName] {
+        &crate::openai::ACCOUNT_HEADERS
+    }
+
     fn forwarded_headers(&self) -> &'static [HeaderName] {
         static NAMES: [HeaderName; 4] = [
             HeaderName::from_static("conversation_id"),

@@ -121,7 +121,7 @@ impl Exchange {
         })
     }
 
-    fn begin_attempt(&mut self, provider: &Arc<ProviderPlan>, candidate: &Candidate) {
+    pub(crate) fn begin_attempt(&mut self, provider: &Arc<ProviderPlan>, candidate: &Candidate) {
         let attempt = Attempt {
             provider: provider.name.clone(),
             model: candidate.model.clone(),
@@ -134,14 +134,14 @@ impl Exchange {
         });
     }
 
-    fn mark_sent(&mut self) {
+    pub(crate) fn mark_sent(&mut self) {
         let now = self.elapsed_us();
         if let Some(attempt) = self.attempt_mut() {
             attempt.times.sent_us = Some(now);
         }
     }
 
-    fn mark_head(&mut self, inbound: &Inbound) {
+    pub(crate) fn mark_head(&mut self, inbound: &Inbound) {
         let now = self.elapsed_us();
         let id = UPSTREAM_IDS
             .iter()

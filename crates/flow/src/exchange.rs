@@ -9,6 +9,7 @@ use std::sync::Arc;
 use access::certificate::Peer;
 use access::identity::{Knock, Standing};
 use access::metadata::{CURRENT, Version};
+use access::observe::Observe;
 use access::{Consumer, KeyLife, Metadata};
 use contract::seams::Ticks;
 use contract::{Fault, FaultKind, Loss, Operation, Origin, Retry};
@@ -67,6 +68,10 @@ pub struct Exchange {
     pub(crate) contract: &'static Version,
     /// What policy holds the call to, where there are rules.
     pub(crate) held: Option<Arc<Held>>,
+    /// The listener that only watches, if it came by one.
+    pub(crate) observe: Option<Arc<Observe>>,
+    /// How long it took, where that is told and not measured; microseconds.
+    pub(crate) told_us: Option<u64>,
     /// Most output tokens, where something caps them.
     pub(crate) output_cap: Option<u64>,
     /// Rules in mode `warn` that were broken.
@@ -149,6 +154,8 @@ impl Flow {
             unmet: Vec::new(),
             contract: &CURRENT,
             held: None,
+            observe: None,
+            told_us: None,
             output_cap: None,
             warnings: Vec::new(),
             stream_usage: false,
@@ -195,6 +202,7 @@ impl Exchange {
 
     fn admit(&mut self, caller: Caller) -> Result<(), Fault> {
         self.address = caller.address;
+        self.begin_watching(&caller.standing);
         if let Some(fault) = self.route.refused.take() {
             if matches!(fault.kind, FaultKind::UnknownPath) {
                 self.record.operation = "".into();
@@ -204,6 +212,7 @@ impl Exchange {
             return Err(fault);
         }
         let found = self.identify(&caller)?;
+        self.check_brought(&found.consumer)?;
         self.address = found.address;
         if let Some(life) = found.life {
             life.note_used(self.record.arrived_us);
@@ -315,7 +324,7 @@ impl Exchange {
     /// the record is as durable as configured (at once by default).
     pub(crate) fn finish(&mut self, status: u16, outcome: Outcome) -> Option<Ticket> {
         let slot = self.slot.take()?;
-        let elapsed_us = self.elapsed_us();
+        let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());
         let record = &mut self.record;
         record.status = status;
         record.outcome = outcome;

@@ -19,6 +19,7 @@ mod held;
 mod inspect;
 mod local;
 mod metadata;
+mod observe;
 mod path;
 mod policy;
 mod prepare;

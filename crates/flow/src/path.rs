@@ -16,6 +16,9 @@ impl Exchange {
     /// Runs the exchange. `body` is the whole body, or why it could not be
     /// read. Dropping the future, or the stream it returns, cancels it.
     pub async fn run(mut self: Box<Self>, body: Result<Bytes, Fault>) -> Reply {
+        if let Some(observe) = self.observe.clone() {
+            return self.run_watched(observe, body).await;
+        }
         match self.answer(body).await {
             Ok(Arrived::Whole {
                 body,
@@ -93,7 +96,7 @@ impl Exchange {
         Err(told.unwrap_or_else(no_candidate))
     }
 
-    fn note(&mut self, survey: &Survey<'_>) {
+    pub(crate) fn note(&mut self, survey: &Survey<'_>) {
         self.stream_usage = survey.stream_usage;
         let facts = &mut self.record.request;
         facts.model = Some(survey.model.as_ref().into());

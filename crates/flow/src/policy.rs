@@ -6,6 +6,7 @@
 //! and lines of the record.
 
 mod content;
+mod observed;
 
 use std::sync::Arc;
 

@@ -191,7 +191,7 @@ impl Exchange {
     }
 }
 
-fn usual_headers(dialect: &dyn Dialect, stream: bool) -> HeaderMap {
+pub(crate) fn usual_headers(dialect: &dyn Dialect, stream: bool) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, JSON);
     let accept = if stream {
@@ -204,7 +204,7 @@ fn usual_headers(dialect: &dyn Dialect, stream: bool) -> HeaderMap {
     headers
 }
 
-fn forward(dialect: &dyn Dialect, from: &HeaderMap, to: &mut HeaderMap) {
+pub(crate) fn forward(dialect: &dyn Dialect, from: &HeaderMap, to: &mut HeaderMap) {
     for name in dialect.forwarded_headers() {
         for value in from.get_all(name) {
             to.append(name.clone(), value.clone());
@@ -212,7 +212,7 @@ fn forward(dialect: &dyn Dialect, from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-fn endpoint(provider: &ProviderPlan) -> Result<Arc<Endpoint>, Fault> {
+pub(crate) fn endpoint(provider: &ProviderPlan) -> Result<Arc<Endpoint>, Fault> {
     provider
         .endpoint
         .clone()

@@ -28,8 +28,11 @@ use crate::prepare::Prepared;
 use crate::reply::{Cut, Reply, ReplyBody, ReplyStream};
 
 mod through;
+mod watched;
 
 use through::{Looking, Sight, Through};
+
+pub(crate) use watched::Watching;
 
 /// Frames that are ready together are written together, up to this size.
 const TOGETHER_BYTES_MAX: usize = 16 * 1024;
@@ -79,6 +82,20 @@ struct Clocked {
 }
 
 impl Clocked {
+    fn of(exchange: &Exchange, times: Times) -> Self {
+        let clock = exchange.flow.clock.clone();
+        let sent = exchange.sent();
+        let first = times.first_token_ms.min(times.idle_ms).min(times.total_ms);
+        let alarm = clock.alarm(sent.plus_ms(first));
+        Self {
+            clock,
+            alarm,
+            times,
+            sent,
+            waiting_since: None,
+        }
+    }
+
     fn due(&self, committed: bool, now: Ticks) -> Ticks {
         let pause = if committed {
             self.waiting_since
@@ -157,17 +174,7 @@ impl Streaming {
         times: Times,
         losses: Vec<Loss>,
     ) -> Self {
-        let clock = exchange.flow.clock.clone();
-        let sent = exchange.sent();
-        let first = times.first_token_ms.min(times.idle_ms).min(times.total_ms);
-        let alarm = clock.alarm(sent.plus_ms(first));
-        let clocked = Clocked {
-            clock,
-            alarm,
-            times,
-            sent,
-            waiting_since: None,
-        };
+        let clocked = Clocked::of(exchange, times);
         Self {
             source,
             through,

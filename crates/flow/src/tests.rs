@@ -5,6 +5,7 @@ mod faults;
 mod keys;
 mod metadata;
 mod models;
+mod observe;
 mod policy;
 mod rules;
 mod world;

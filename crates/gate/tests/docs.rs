@@ -41,6 +41,7 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/evidence.md",
     "docs/metadata.md",
     "docs/models.md",
+    "docs/observe.md",
     "docs/providers.md",
     "docs/quickstart.md",
     "docs/sandbox.md",

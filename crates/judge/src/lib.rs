@@ -5,6 +5,7 @@
 //! facts and readings.
 
 mod explain;
+mod observe;
 mod policy;
 
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use plan::Plan;
 use routing::{Candidate, Known};
 
 pub use explain::{Explanation, Line, explain};
+pub use observe::{provider_for, watch};
 pub use policy::{Admission, Excluded, admit, chain};
 
 /// Version of the decision code. It rises whenever the same facts and
@@ -71,6 +73,10 @@ pub fn identify(
     readings: Readings<'_>,
     memory: &mut Memory,
 ) -> Result<Identified, Box<Unaccepted>> {
+    if let Some(standing) = &knock.standing.observe {
+        let found = observe::identify(plan, standing, knock, readings.live);
+        return found.map_err(|fault| Box::new(Unaccepted { fault, ask: None }));
+    }
     let mut life = None;
     let mut key_of = |key: &str, from_loopback: bool| {
         let shown = Shown {

@@ -99,7 +99,7 @@ pub fn admit(plan: &Plan, consumer: &Consumer, chain: &Chain, facts: &Facts<'_>)
     }
 }
 
-fn place<'a>(plan: &'a Plan, candidate: &'a Candidate) -> Place<'a> {
+pub(crate) fn place<'a>(plan: &'a Plan, candidate: &'a Candidate) -> Place<'a> {
     let provider = &plan.providers[candidate.provider];
     Place {
         provider: &provider.name,
@@ -111,7 +111,7 @@ fn place<'a>(plan: &'a Plan, candidate: &'a Candidate) -> Place<'a> {
 }
 
 /// A rule that several candidates break is told once.
-fn merge(verdict: &mut Verdict, found: Verdict) {
+pub(crate) fn merge(verdict: &mut Verdict, found: Verdict) {
     verdict.asked = verdict.asked.max(found.asked);
     for ruling in found.rulings {
         let told = verdict.rulings.iter();

@@ -142,7 +142,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             "write the providers out",
         );
     }
-    let (data, admin) = listeners::compile(&document.listen, &mut findings);
+    let (data, admin) = listeners::compile(document, &mut findings);
     let upstreams = upstreams::compile(document.providers.named(), given.sources, &mut findings);
     let models = models::compile(document, &mut findings);
     let keys = keys::compile(document, given.ring_key, &mut findings);

@@ -27,7 +27,7 @@ pub use identity::{
 };
 pub use key::{Assertion, KeyEntry, KeySource, KeySources};
 pub use limits::{Drain, Limits, Losses, OnUnsupported, OperationBytes, Translation};
-pub use listen::{ClientAuth, Listen, ListenerEntry, Listeners, TlsEntry};
+pub use listen::{ClientAuth, Listen, ListenerEntry, Listeners, ObserveEntry, TlsEntry};
 pub use metadata::{ContractEntry, MetadataEntry, RolloutEntry};
 pub use model::{CandidateEntry, CapabilityEntry, ModelEntry, Reasoning};
 pub use policy::{AppEntry, LayerEntry, PolicyEntry, RuleEntry, TenantEntry};

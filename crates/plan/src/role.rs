@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Read.
     Viewer,
-    /// Read, manage keys and approvals, and reload.
+    /// Read, manage keys, and reload.
     Operator,
     /// Everything.
     Admin,

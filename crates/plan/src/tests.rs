@@ -10,6 +10,7 @@ mod keep;
 mod key_sources;
 mod lent;
 mod metadata;
+mod observe;
 mod operators;
 mod pages;
 mod policy;

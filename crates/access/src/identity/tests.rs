@@ -157,7 +157,7 @@ fn anonymous_is_only_who_shows_nothing() {
     let at = |case: Case| Case {
         standing: Standing {
             anonymous: Some(who.clone()),
-            addresses: None,
+            ..Standing::default()
         },
         ..case
     };

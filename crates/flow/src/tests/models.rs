@@ -31,7 +31,9 @@ fn world(allowed: Option<&[&str]>) -> World {
 }
 
 /// The path, the header of the shape, and where its names stand.
-const SHAPES: [(&str, &str, fn(&Value) -> Vec<String>); 3] = [
+type Shape = (&'static str, &'static str, fn(&Value) -> Vec<String>);
+
+const SHAPES: [Shape; 3] = [
     ("/v1/models", "x-plain", |body| names(&body["data"], "id")),
     ("/v1/models", "anthropic-version", |body| {
         names(&body["data"], "id")

@@ -249,12 +249,21 @@ impl World {
         body: &str,
         headers: &[(&str, &str)],
     ) -> Got {
+        self.ask_as(Caller::default(), (method, path, body), headers)
+    }
+
+    pub(super) fn ask_as(
+        &self,
+        caller: Caller,
+        (method, path, body): (Method, &str, &str),
+        headers: &[(&str, &str)],
+    ) -> Got {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).expect("a request").into_parts();
-        let reply = match self.flow.open(head, Caller::default()) {
+        let reply = match self.flow.open(head, caller) {
             Err(reply) => *reply,
             Ok(exchange) => {
                 let body = Bytes::copy_from_slice(body.as_bytes());

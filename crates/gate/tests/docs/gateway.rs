@@ -40,10 +40,21 @@ impl Gateway {
     /// Starts one on free ports and waits for its banner.
     pub(crate) fn start(configuration: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        prepare(folder.path(), configuration.unwrap_or(SANDBOX));
+        let configuration = configuration.unwrap_or(SANDBOX);
+        // An address that is given by argument has no settings of its own.
+        let listens = configuration.contains("\nlisten:");
+        let address: &[&str] = match listens {
+            true => &[],
+            false => &["--listen", "127.0.0.1:0"],
+        };
+        prepare(
+            folder.path(),
+            &configuration.replace("127.0.0.1:4100", "127.0.0.1:0"),
+        );
         let mut process = tollgate(folder.path())
             .args(["--config", "tollgate.yaml", "--data-dir", "data"])
-            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(address)
+            .args(["--admin-listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -30,6 +30,7 @@ mod lending;
 mod limits;
 mod listeners;
 mod mtls;
+mod observe;
 mod operator;
 mod plans;
 mod records;

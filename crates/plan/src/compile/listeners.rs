@@ -8,7 +8,9 @@ use access::identity::{Anonymous, Standing};
 
 use super::Findings;
 use super::identity::addresses;
-use crate::document::{ClientAuth, Listen, ListenerEntry, Listeners, TlsEntry};
+use crate::document::{ClientAuth, Document, ListenerEntry, Listeners, TlsEntry};
+
+mod observe;
 
 /// Permissions of a unix socket, unless configured.
 const UNIX_MODE: u32 = 0o600;
@@ -60,7 +62,11 @@ pub struct ClientCa {
     pub optional: bool,
 }
 
-pub(super) fn compile(listen: &Listen, findings: &mut Findings) -> (Vec<Listener>, Vec<Listener>) {
+pub(super) fn compile(
+    document: &Document,
+    findings: &mut Findings,
+) -> (Vec<Listener>, Vec<Listener>) {
+    let listen = &document.listen;
     if listen.data.0.is_empty() {
         findings.error(
             "listen.data",
@@ -69,7 +75,8 @@ pub(super) fn compile(listen: &Listen, findings: &mut Findings) -> (Vec<Listener
         );
     }
     let mut seen: Vec<(Where, String)> = Vec::new();
-    let data = group("data", &listen.data, &mut seen, findings);
+    let mut data = group("data", &listen.data, &mut seen, findings);
+    observe::compile(document, &mut data, findings);
     let admin = group("admin", &listen.admin, &mut seen, findings);
     for (nth, listener) in admin.iter().enumerate() {
         if let Where::Tcp(address) = listener.at
@@ -156,6 +163,7 @@ fn standing(group: &str, entry: &ListenerEntry, path: &str, findings: &mut Findi
     let given = [
         ("anonymous", entry.anonymous.is_some()),
         ("addresses", entry.addresses.is_some()),
+        ("observe", entry.observe.is_some()),
     ];
     for (field, _) in given.iter().filter(|(_, given)| *given && group == "admin") {
         findings.error(
@@ -194,6 +202,8 @@ fn standing(group: &str, entry: &ListenerEntry, path: &str, findings: &mut Findi
             &format!("{path}.addresses"),
             findings,
         ),
+        // Filled in once all listeners are known.
+        observe: None,
     }
 }
 

@@ -54,6 +54,10 @@ pub struct ListenerEntry {
     /// refused. Only for calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anonymous: Option<AnonymousEntry>,
+    /// It only watches calls that bring the key of their provider: the key is
+    /// passed on, and no rule does more than `shadow`. Only for calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observe: Option<ObserveEntry>,
     /// Networks that it may be called from. Default: everywhere. Only for
     /// calls, and not on a unix socket.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +66,24 @@ pub struct ListenerEntry {
     /// files are loaded within seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsEntry>,
+}
+
+/// A listener that only watches calls that bring the key of their provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObserveEntry {
+    /// Tenant of its callers.
+    pub tenant: String,
+    /// App of its callers.
+    pub app: String,
+    /// The provider that calls and keys go to. Default: the only one that
+    /// speaks the dialect of the call; where several do, it is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Mirrored pairs of request and answer are taken in at
+    /// `/v1/observe/exchanges`; whoever reaches the listener may send them.
+    #[serde(default)]
+    pub intake: bool,
 }
 
 /// Files of a certificate.
