@@ -3,6 +3,12 @@
 
 /// Whether `name` matches `pattern`.
 pub fn matches(pattern: &str, name: &str) -> bool {
+    // Nearly all patterns are a name or a prefix.
+    match pattern.bytes().position(|byte| byte == b'*') {
+        None => return pattern == name,
+        Some(at) if at + 1 == pattern.len() => return name.starts_with(&pattern[..at]),
+        Some(_) => {}
+    }
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else {
