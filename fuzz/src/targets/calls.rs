@@ -54,7 +54,8 @@ pub(super) fn write_everywhere(request: &Request) {
         for unsupported in [Unsupported::Drop, Unsupported::Refuse] {
             let target = Target {
                 card: &card,
-                unsupported, quirks: Default::default(),
+                unsupported,
+                quirks: Default::default(),
             };
             if let Ok(written) = dialect.write_request(request, &target) {
                 must_be_json(&written.body, *dialect);
