@@ -236,17 +236,27 @@ impl Chain {
 
     /// What the rules say of the call as asked.
     pub fn request(&self, facts: &Facts<'_>) -> Verdict {
-        self.ask(|rule| rule.request(facts))
+        self.ask(|named| match named.kind.streams {
+            // It cannot look at a stream, so there must be none.
+            Streams::Refused if facts.stream => Finding::breach_at(
+                "stream_not_checked",
+                "Streams cannot be checked here; ask for the whole answer.",
+                "stream",
+            ),
+            Streams::Refused | Streams::Before | Streams::Incremental | Streams::Buffered(_) => {
+                named.rule.request(facts)
+            }
+        })
     }
 
     /// What they say of a candidate.
     pub fn place(&self, facts: &Facts<'_>, place: &Place<'_>) -> Verdict {
-        self.ask(|rule| rule.place(facts, place))
+        self.ask(|named| named.rule.place(facts, place))
     }
 
     /// What they say of something that the model gave back.
     pub fn given(&self, facts: &Facts<'_>, given: &Given<'_>) -> Verdict {
-        self.ask(|rule| rule.given(facts, given))
+        self.ask(|named| named.rule.given(facts, given))
     }
 
     /// Whether a model may be listed.
@@ -256,11 +266,11 @@ impl Chain {
             .all(|(_, named)| named.rule.shows_model(model))
     }
 
-    fn ask(&self, question: impl Fn(&dyn Rule) -> Finding) -> Verdict {
+    fn ask(&self, question: impl Fn(&Named) -> Finding) -> Verdict {
         let mut verdict = Verdict::default();
         for (layer, named) in self.rules() {
             verdict.asked += 1;
-            let breach = match question(&*named.rule) {
+            let breach = match question(named) {
                 Finding::Pass => continue,
                 Finding::CapOutput(tokens) if self.mode_of(named) == Mode::Enforce => {
                     let smallest = verdict.output_cap.as_ref();

@@ -155,9 +155,9 @@ impl Inspector {
             return;
         }
         let text = self.texts.entry(choice).or_default();
-        if text.len() + words.len() <= WATCHED_BYTES_MAX {
-            text.push_str(words);
-        }
+        let room = WATCHED_BYTES_MAX.saturating_sub(text.len());
+        let fits = words.floor_char_boundary(room.min(words.len()));
+        text.push_str(&words[..fits]);
     }
 
     fn judge_text(&mut self, text: String) -> Result<(), Fault> {

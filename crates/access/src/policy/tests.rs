@@ -122,3 +122,37 @@ fn one_rule_or_three_can_empty_a_policy() {
     let one = emptied(vec![deny("x", "a")], &["a"]).expect("nothing is left");
     assert!(one.contains("the one model `a`"), "{one}");
 }
+
+#[test]
+fn a_rule_that_cannot_look_at_streams_refuses_them() {
+    static BLIND: Kind = Kind {
+        name: "blind",
+        doc: "",
+        example: "",
+        streams: Streams::Refused,
+        schema: |generator| generator.subschema_for::<bool>(),
+        compile: |_| unreachable!("it is made below"),
+    };
+    let kind = rule_kind("models").expect("it exists");
+    let layer = Layer {
+        place: "organisation".into(),
+        rules: vec![Named {
+            name: "r".into(),
+            kind: &BLIND,
+            mode: Mode::Enforce,
+            contact: None,
+            rule: (kind.compile)(&json!({"allow": ["gpt-*"]})).expect("good settings"),
+        }],
+    };
+    let chain = Chain::of(vec![Arc::new(layer)]);
+    let metadata = Metadata::default();
+    let whole = facts(&metadata, "gpt-5");
+    assert!(chain.request(&whole).denied().is_none());
+    let stream = Facts {
+        stream: true,
+        ..whole
+    };
+    let verdict = chain.request(&stream);
+    let code = verdict.denied().map(|ruling| ruling.breach.code);
+    assert_eq!(code, Some("stream_not_checked"));
+}

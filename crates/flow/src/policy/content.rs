@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use access::{Content, ToolFact};
 use contract::chat::{Chat, Media, Part, PartKind, Role, ToolKind};
+use contract::request::EmbedInput;
 use contract::{RawJson, Request, Task};
 
 /// Most URLs that are taken from one request; beyond them it is told as a
@@ -21,7 +22,13 @@ pub(super) fn of(request: &Request) -> Content {
     let mut content = Content::default();
     match &request.task {
         Task::Chat(chat) | Task::CountTokens(chat) => of_chat(chat, &mut content),
-        Task::Embed(_) => {}
+        Task::Embed(embed) => {
+            for input in &embed.inputs {
+                if let EmbedInput::Text(text) = input {
+                    links(text, &mut content);
+                }
+            }
+        }
     }
     for (path, value) in &request.extras.fields {
         let name = path.rsplit('.').next().unwrap_or(path);
@@ -61,7 +68,9 @@ fn of_chat(chat: &Chat, content: &mut Content) {
 
 fn of_part(part: &Part, content: &mut Content) {
     match &part.kind {
-        PartKind::Text { text, .. } | PartKind::Refusal { text } => links(text, content),
+        PartKind::Text { text, .. } | PartKind::Refusal { text } | PartKind::Thinking { text } => {
+            links(text, content)
+        }
         PartKind::Image { source, .. }
         | PartKind::Audio { source, .. }
         | PartKind::File { source, .. } => match source {
@@ -77,7 +86,7 @@ fn of_part(part: &Part, content: &mut Content) {
         }
         PartKind::ToolCall(call) => links(&unescaped(&call.arguments), content),
         PartKind::Opaque { json, .. } => links_of_json(json, content),
-        PartKind::Thinking { .. } | PartKind::RedactedThinking => {}
+        PartKind::RedactedThinking => {}
     }
 }
 

@@ -585,3 +585,18 @@ fn lists_of_models_are_held_to_the_rules_of_operations() {
     let got = world.ask(http::Method::GET, "/v1/models", "", &key);
     assert_eq!(got.status, 403, "{}", got.body);
 }
+
+#[test]
+fn links_in_texts_to_embed_are_held_to_the_rules() {
+    let rule = (
+        "r",
+        "sources",
+        json!({"deny": ["evil.example"]}),
+        Mode::Enforce,
+    );
+    let world = world(&[rule], answer(false, false));
+    let body = r#"{"model":"m","input":["see https://evil.example/x"]}"#;
+    let got = world.call("/v1/embeddings", body);
+    assert_eq!(got.status, 403, "{}", got.body);
+    assert!(world.sent().is_empty());
+}
