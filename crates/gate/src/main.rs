@@ -24,6 +24,7 @@ mod records;
 mod reload;
 mod run;
 mod serve;
+mod tender;
 mod verify;
 mod virtual_keys;
 
