@@ -28,16 +28,14 @@ pub(crate) fn shown(headers: &HeaderMap) -> Result<Option<&str>, Fault> {
     let mut found: Option<&str> = None;
     // All lines of each header: what follows the first could be meant for
     // somebody who reads the last.
-    let bearer = headers
-        .get_all(AUTHORIZATION)
-        .iter()
-        .map(|value| bearer(value.as_bytes()));
-    let bare = KEY_HEADERS
-        .iter()
-        .flat_map(|name| headers.get_all(name))
-        .map(|value| std::str::from_utf8(value.as_bytes()).map_err(|_| unreadable()));
-    for key in bearer.chain(bare) {
-        let key = key?;
+    for (name, value) in headers {
+        let key = if name == AUTHORIZATION {
+            bearer(value.as_bytes())?
+        } else if KEY_HEADERS.contains(name) {
+            std::str::from_utf8(value.as_bytes()).map_err(|_| unreadable())?
+        } else {
+            continue;
+        };
         match found {
             Some(earlier) if earlier != key => return Err(two_keys()),
             Some(_) | None => found = Some(key),

@@ -1,6 +1,6 @@
 //! A credential at a vendor.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use contract::{Fault, FaultKind, Origin, Secret};
 use http::HeaderValue;
@@ -18,7 +18,14 @@ pub struct Account {
     pub lender: Option<Arc<Lender>>,
     /// Region, where the vendor has them.
     pub region: Option<String>,
+    /// The key as it stands in a header, made by the first call.
+    pub header: KeyHeader,
 }
+
+/// A key as the value of a header, for the one prefix that an account's calls
+/// have.
+#[derive(Clone, Debug, Default)]
+pub struct KeyHeader(OnceLock<(&'static str, HeaderValue)>);
 
 impl Account {
     /// The keys to sign with now.
@@ -40,11 +47,18 @@ impl Account {
     ///
     /// # Errors
     /// `UpstreamBroken` if there is no key or it cannot stand in a header.
-    pub(crate) fn header(&self, prefix: &str) -> Result<HeaderValue, Fault> {
+    pub(crate) fn header(&self, prefix: &'static str) -> Result<HeaderValue, Fault> {
+        if let Some((known, value)) = self.header.0.get()
+            && *known == prefix
+        {
+            return Ok(value.clone());
+        }
         let key = self.key.as_ref().ok_or_else(no_credential)?;
         let mut value = HeaderValue::try_from(format!("{prefix}{}", key.expose()))
             .map_err(|_| no_credential())?;
         value.set_sensitive(true);
+        // Another prefix than the first is made anew each time.
+        let _ = self.header.0.set((prefix, value.clone()));
         Ok(value)
     }
 }

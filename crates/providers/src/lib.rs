@@ -25,7 +25,7 @@ mod sandbox;
 mod signing;
 mod sigv4;
 
-pub use account::Account;
+pub use account::{Account, KeyHeader};
 pub use classify::{Refusal, classify, retry_after_ms};
 pub use kind::{Kind, LocalModel, Provider};
 pub use lending::{Heard, Lender, Lent, Loan, Loans, Program, Readings, SigningKeys, Step};
