@@ -22,8 +22,10 @@ mod plans;
 mod policy;
 mod records;
 mod reload;
+mod rollout;
 mod run;
 mod serve;
+mod tender;
 mod verify;
 mod virtual_keys;
 
