@@ -24,6 +24,7 @@ use answers::{diff, parse, refused, returned, sound_note, unavailable, view, wri
 use rollout::{Running, Wish};
 
 pub use rollout::rollout_figures;
+pub(crate) use rollout::rollout_short;
 
 /// A document that compiled and can be put in force.
 pub struct Candidate {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::AdminState;
 use crate::auth::{Actor, By};
 use crate::figures::{ConnectionFigures, IssuerFigures, ListenerFigures, PoolFigures};
+use crate::plans::rollout_short;
 use crate::reply::Reply;
 
 #[derive(Serialize)]
@@ -186,7 +187,7 @@ pub(crate) fn status(state: &AdminState, by: &By) -> Reply {
         plan: &plan.digest,
         plan_loaded: evidence::rfc3339(figures.plan_loaded_us),
         plan_owner: state.plans.owner().name(),
-        rollout: state.plans.rollout_short(meter),
+        rollout: rollout_short(&plan, meter),
         in_flight: meter.in_flight(),
         open_streams: meter.open_streams(),
         journal: JournalView {

@@ -7,8 +7,10 @@
 
 use std::sync::Arc;
 
-use evidence::{End, Meter, Quantiles, SideCount, SidesCount, rfc3339};
-use plan::{Abort, Breach, Figures, Kept, Owner, Range, Rollout, Share, SideFigures, Spread};
+use evidence::{End, Meter, Quantiles, SideCount, SidesCount, dangerous, rfc3339};
+use plan::{
+    Abort, Breach, Figures, InForce, Kept, Owner, Range, Rollout, Share, SideFigures, Spread,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -220,23 +222,6 @@ impl Plans {
             told["calls"] = json!(rollout_figures(&sides.now()));
         }
         Reply::json(&json!({"plan": now.digest(), "rollout": told}))
-    }
-
-    /// The roll-out that is on, in few words, for the state of the process.
-    pub(crate) fn rollout_short(&self, meter: &Meter) -> Value {
-        let now = self.lock();
-        let Some(running) = &now.rollout else {
-            return Value::Null;
-        };
-        let mut told = about(&running.line);
-        if let Some(sides) = meter.sides() {
-            let count = sides.now();
-            told["calls"] = json!({
-                "in_force": count.in_force.calls(),
-                "candidate": count.candidate.calls(),
-            });
-        }
-        told
     }
 
     /// Gives the roll-out another share.
@@ -453,24 +438,59 @@ fn change(action: &'static str, line: &RolloutLine, before: Value, after: Value)
 
 /// Who is held to which plan.
 fn about(line: &RolloutLine) -> Value {
+    told_of(&line.digest, &line.share, line.abort.as_ref())
+}
+
+fn told_of(candidate: &str, share: &Share, abort: Option<&Abort>) -> Value {
     json!({
-        "candidate": line.digest,
-        "percent": line.share.percent(),
-        "tenants": line.share.tenants(),
-        "abort": line.abort,
+        "candidate": candidate,
+        "percent": share.percent(),
+        "tenants": share.tenants(),
+        "abort": abort,
     })
+}
+
+/// The roll-out that is on, in few words, for the state of the process. It
+/// waits for nobody who changes the plan.
+pub(crate) fn rollout_short(in_force: &InForce, meter: &Meter) -> Value {
+    let Some(rollout) = &in_force.rollout else {
+        return Value::Null;
+    };
+    let digest = &rollout.candidate.digest;
+    let mut told = told_of(digest, &rollout.share, rollout.abort.as_ref());
+    if let Some(sides) = meter.sides() {
+        let count = sides.now();
+        told["calls"] = json!({
+            "in_force": count.in_force.calls(),
+            "candidate": count.candidate.calls(),
+        });
+    }
+    told
 }
 
 /// The same in the words of people.
 fn words(share: &Share) -> String {
     match share.tenants() {
         [] => format!("{} % of the callers", share.percent()),
-        tenants => format!(
-            "{} % of the callers, and the tenants {}",
-            share.percent(),
-            tenants.join(", ")
-        ),
+        tenants => {
+            let tenants: Vec<String> = tenants.iter().map(|name| harmless(name)).collect();
+            format!(
+                "{} % of the callers, and the tenants {}",
+                share.percent(),
+                tenants.join(", ")
+            )
+        }
     }
+}
+
+/// A name in a line for people, which can do nothing there.
+fn harmless(name: &str) -> String {
+    name.chars()
+        .flat_map(|c| match dangerous(c) {
+            true => c.escape_unicode().collect::<Vec<char>>(),
+            false => vec![c],
+        })
+        .collect()
 }
 
 /// A roll-out in answers.

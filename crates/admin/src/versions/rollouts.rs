@@ -119,17 +119,20 @@ impl Versions {
             self.0
                 .write(&held, &file(&line.digest), &write(&content(line, kept))?)?;
         }
-        book.take(line);
-        self.put(&held, &book, Vec::new())
+        let before = book.take(line);
+        let gone = before.filter(|digest| *digest != line.digest && !book.has_version(digest));
+        self.put(&held, &book, gone.into_iter().collect())
     }
 }
 
 impl Book {
-    pub(super) fn take(&mut self, line: &RolloutLine) {
+    /// Takes a roll-out in, and gives the digest that its candidate had.
+    pub(super) fn take(&mut self, line: &RolloutLine) -> Option<String> {
         let mut on = self.rollouts.iter_mut();
-        if let Some(known) = on.find(|it| it.number == line.number && it.ended.is_none()) {
-            known.clone_from(line);
-        }
+        let known = on.find(|it| it.number == line.number && it.ended.is_none())?;
+        let before = known.digest.clone();
+        known.clone_from(line);
+        Some(before)
     }
 
     /// Whether a version has its document still.

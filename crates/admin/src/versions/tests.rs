@@ -118,8 +118,15 @@ fn a_roll_out_is_no_version_until_it_is_promoted() {
     versions.change_rollout(&line, None).unwrap();
     assert_eq!(versions.rollout().unwrap(), None);
 
-    let line = versions.begin_rollout(rollout(3), &kept(3)).unwrap();
+    let line = versions.begin_rollout(rollout(4), &kept(4)).unwrap();
     assert_eq!(line.number, 2);
+    // A secret changed, and so the digest of the same document.
+    let line = RolloutLine {
+        digest: rollout(3).digest,
+        ..line
+    };
+    versions.change_rollout(&line, Some(&kept(3))).unwrap();
+    assert!(!is_kept(&versions, 4) && is_kept(&versions, 3));
     versions
         .keep(version(3), &kept(3), Some(&ended(line)))
         .unwrap();

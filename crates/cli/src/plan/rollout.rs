@@ -219,7 +219,10 @@ fn page(told: &Value) -> String {
     if let Some(bounds) = rollout["abort"].as_object() {
         let bounds: Vec<String> = bounds
             .iter()
-            .map(|(name, number)| format!("{}={number}", escape::plain(name, 40)))
+            .map(|(name, number)| {
+                let number = number.as_f64().unwrap_or_default();
+                format!("{}={number}", escape::plain(name, 40))
+            })
             .collect();
         let _ = writeln!(text, "it ends by itself: {}", bounds.join(" "));
     }
@@ -304,7 +307,7 @@ mod tests {
             page(&told),
             "plan fedcba9876543210 is rolled out to 10 % of the callers and tenants ac\\u{1b}me; \
              plan 0123456789abcdef is in force for the others\n\
-             it ends by itself: deny_rate=0.05 window_s=60.0\n\
+             it ends by itself: deny_rate=0.05 window_s=60\n\
              candidate  9 calls, 1 denied, 2 errors, p95 2047 ms\n\
              in_force   0 calls, 0 denied, 0 errors, p95 0 ms\n"
         );
