@@ -314,6 +314,59 @@ fn an_abort_by_hand_is_at_once_and_cuts_no_call() {
 }
 
 #[test]
+fn an_upgrade_takes_the_roll_out_over() {
+    let gate = Event::default();
+    let up = gated(&gate);
+    let home = home(&up);
+    let mut old = home.start();
+    old.await_ready();
+    let first = old.told("plan");
+    let words = [
+        "apply",
+        "new.yaml",
+        "--tenant",
+        "acme",
+        "--abort-if",
+        "deny_rate=0.5",
+    ];
+    plan(
+        &old,
+        &home,
+        &[&words[..], &["--abort-calls-min", "6"]].concat(),
+    );
+    let mut client = Client::connect(old.data()).unwrap();
+    post(&mut client, &key(ACME), DOOR, &chat("m", true)).unwrap();
+    let second = client.head().unwrap().header("tollgate-plan").to_owned();
+    assert_ne!(second, first);
+    client.chunks_until("first");
+
+    let new = home.start();
+    new.hears(&format!("the roll-out of plan {second} goes on"));
+    assert_eq!(call(&new, ACME, "m"), (200, second.clone()));
+    assert!(old.is_running(), "its stream is open");
+    until("its condition is broken", || {
+        call(&new, ACME, "fast").1 == first
+    });
+    gate.happen();
+    client.chunks_until("[DONE]");
+    assert!(old.wait().success());
+    // One process judged, and ended it once.
+    new.hears("was ended by its condition");
+    assert!(
+        !old.complaints().contains("condition"),
+        "{}",
+        old.complaints()
+    );
+    let entries = audit(&new, &home);
+    let ends = entries
+        .iter()
+        .filter(|entry| entry["action"] == "plan.rollout_abort");
+    assert_eq!(ends.count(), 1);
+    assert_eq!(call(&new, ACME, "fast"), (200, first));
+    new.stop();
+}
+
+#[test]
 fn a_candidate_is_tried_by_the_same_when_its_secret_changed_and_given_up_without_it() {
     let up = Upstream::good();
     let home = home(&up);
