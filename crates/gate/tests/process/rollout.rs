@@ -262,6 +262,50 @@ fn a_roll_out_that_denies_too_much_ends_by_itself() {
 }
 
 #[test]
+fn a_candidate_that_fails_more_than_the_plan_in_force_ends_by_itself() {
+    let up = Upstream::good();
+    let home = home(&up);
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let broken = document(&up, "").replace(&up.url(), &closed);
+    fs::write(home.path("new.yaml"), broken).unwrap();
+    let gateway = home.start();
+    let first = gateway.told("plan");
+    let words = [
+        "apply",
+        "new.yaml",
+        "--tenant",
+        "acme",
+        "--abort-if",
+        "error_rate_over=0.2",
+    ];
+    let few = ["--abort-calls-min", "5", "--abort-window", "3600"];
+    plan(&gateway, &home, &[&words[..], &few].concat());
+    for _ in 0..10 {
+        let (status, plan) = call(&gateway, ACME, "m");
+        assert!(status == 502 && plan != first, "{status}");
+    }
+    let out = plan(&gateway, &home, &["rollout", "show"]);
+    assert!(
+        out.contains("candidate  10 calls, 0 denied, 10 errors"),
+        "{out}"
+    );
+    assert!(
+        out.contains("in_force   0 calls"),
+        "so there is nothing to go by: {out}"
+    );
+    until("there is, and it is better", || {
+        assert_eq!(call(&gateway, 0, "m"), (200, first.clone()));
+        call(&gateway, ACME, "m") == (200, first.clone())
+    });
+    let out = plan(&gateway, &home, &["list"]);
+    assert!(out.contains("error_rate_over is above 0.2"), "{out}");
+    gateway.stop();
+}
+
+#[test]
 fn an_abort_by_hand_is_at_once_and_cuts_no_call() {
     let gate = Event::default();
     let up = gated(&gate);
