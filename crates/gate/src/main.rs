@@ -23,9 +23,9 @@ mod policy;
 mod records;
 mod reload;
 mod rollout;
+mod rounds;
 mod run;
 mod serve;
-mod tender;
 mod verify;
 mod virtual_keys;
 

@@ -14,7 +14,7 @@ use evidence::{Sides, Window};
 use transport::RealClock;
 
 use crate::serve::House;
-use crate::tender::Tender;
+use crate::rounds::Rounds;
 
 /// Longest time until a broken condition is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -25,7 +25,7 @@ const AUTHOR: &str = "gateway";
 ///
 /// # Errors
 /// No thread can be started.
-pub(crate) fn tend(house: House, plans: Arc<Plans>) -> io::Result<Tender> {
+pub(crate) fn tend(house: House, plans: Arc<Plans>) -> io::Result<Rounds> {
     let mut watch = Watch {
         house,
         plans,
@@ -33,7 +33,7 @@ pub(crate) fn tend(house: House, plans: Arc<Plans>) -> io::Result<Tender> {
         on: None,
         trouble: false,
     };
-    Tender::start("roll-out", LOOK_EVERY, move |is_over| {
+    Rounds::start("roll-out", LOOK_EVERY, move |is_over| {
         if !is_over {
             watch.look();
         }

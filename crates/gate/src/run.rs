@@ -92,7 +92,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
     let keys = VirtualKeys::open(&data_dir)?;
     keys.show(records.evidence.meter());
-    let keys_tender = keys.tend()?;
+    let key_rounds = keys.tend()?;
     let house = House {
         keys,
         ..records.house(compiled.plan)
@@ -109,13 +109,13 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let door = AdminDoor::new(state, house.health.clone(), clock);
     house.follow(&house.plan.load());
-    let rollout_tender = rollout::tend(house.clone(), plans)?;
+    let rollout_rounds = rollout::tend(house.clone(), plans)?;
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), on_hangup)?;
     gateway.open();
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
-    drop((keys_tender, rollout_tender));
+    drop((key_rounds, rollout_rounds));
     records.close();
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",

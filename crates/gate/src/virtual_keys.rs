@@ -22,7 +22,7 @@ use evidence::{Meter, Sample};
 use store::{KeyRow, KeyState, Keys, KeysError, MemoryKeys, OnRevoke, SqliteKeys};
 use transport::RealClock;
 
-use crate::tender::Tender;
+use crate::rounds::Rounds;
 
 /// File of the data folder with the keys.
 const STORE_FILE: &str = "keys.sqlite";
@@ -129,10 +129,10 @@ impl VirtualKeys {
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn tend(&self) -> io::Result<Tender> {
+    pub(crate) fn tend(&self) -> io::Result<Rounds> {
         let desk = self.desk.clone();
         let mut looks = 0u32;
-        Tender::start("keys", LOOK_EVERY, move |is_over| {
+        Rounds::start("keys", LOOK_EVERY, move |is_over| {
             desk.look();
             looks = looks.wrapping_add(1);
             if is_over || looks.is_multiple_of(LOOKS_PER_WRITE) {

@@ -15,12 +15,12 @@ struct Stop {
 }
 
 /// Looks for as long as it is held.
-pub(crate) struct Tender {
+pub(crate) struct Rounds {
     stop: Arc<Stop>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Tender {
+impl Rounds {
     /// Calls `look` after each of these times, and once more with `true` when
     /// it is over.
     ///
@@ -62,13 +62,13 @@ impl Stop {
     }
 }
 
-impl Drop for Tender {
+impl Drop for Rounds {
     fn drop(&mut self) {
         let is_over = self.stop.is_over.lock();
         *is_over.unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.told.notify_all();
         if let Some(thread) = self.thread.take() {
-            // A tender that panicked has said so itself.
+            // A thread that panicked has said so itself.
             drop(thread.join());
         }
     }
