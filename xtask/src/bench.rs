@@ -1,4 +1,4 @@
-//! `cargo xtask bench` and `cargo xtask dist`: release builds, measured.
+//! `cargo xtask bench`: the release build, measured.
 //!
 //! Not here: the load generator and the workloads, which are `testbed`'s `bench` binary.
 
@@ -12,7 +12,6 @@ use crate::source;
 const CONFIG: &str = "testbed/bench/tollgate.yaml";
 /// Where a full run leaves its figures.
 const FIGURES: &str = "docs/benchmarks/latest.txt";
-const KIB: u64 = 1024;
 
 /// Runs the benchmark; a full run (without `--quick` and without words for the bench) is kept.
 pub(crate) fn main(args: &[String]) -> Outcome {
@@ -51,28 +50,13 @@ pub(crate) fn main(args: &[String]) -> Outcome {
     Ok(())
 }
 
-/// Builds the release binary and prints its size.
-pub(crate) fn dist(args: &[String]) -> Outcome {
-    let root = source::root()?;
-    let mut build = cargo(
-        &root,
-        &["build", "--profile", "dist", "--package", "tollgate-gate"],
-    );
-    build.args(args);
-    pass(build)?;
-    let binary = "target/dist/tollgate";
-    println!("{binary}: {}", size(&root.join(binary))?);
-    Ok(())
-}
-
-fn size(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::metadata(path)
-        .map_err(|e| format!("{}: {e}", path.display()))?
-        .len();
-    let tenths_of_mib = bytes * 10 / (KIB * KIB);
-    Ok(format!(
-        "{bytes} bytes ({}.{} MiB)",
-        tenths_of_mib / 10,
-        tenths_of_mib % 10
-    ))
+/// Drives every workload once against a gateway that was built elsewhere.
+pub(crate) fn drive(root: &Path, gateway: &Path) -> Outcome {
+    let build = ["build", "--release", "--package", "testbed", "--bins"];
+    pass(cargo(root, &build))?;
+    let mut bench = program("target/release/bench", &["--config", CONFIG]);
+    bench.current_dir(root);
+    bench.arg("--gateway").arg(gateway);
+    bench.args(["--rounds", "1", "--seconds", "2"]);
+    pass(bench)
 }

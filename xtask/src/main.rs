@@ -11,6 +11,7 @@
 
 mod bench;
 mod check;
+mod dist;
 mod docs;
 mod fuzz;
 mod run;
@@ -34,7 +35,8 @@ cargo xtask <command>
                                 coverage-guided fuzzing of one or all targets, 30 s each by default;
                                 --sweep: seeded mutation only, needs no C++ compiler
   bench [--quick] [-- ARGS]     the benchmark of testbed against a release build
-  dist                          the release binary (profile `dist`) and its size
+  dist [--pgo]                  the release binary (profile `dist`) and its size; --pgo: laid out
+                                by a profile of the bench's workloads
 ";
 
 fn main() -> ExitCode {
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
         "check" => check::main(rest),
         "fuzz" => fuzz::main(rest),
         "bench" => bench::main(rest),
-        "dist" => bench::dist(rest),
+        "dist" => dist::main(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

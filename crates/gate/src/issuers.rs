@@ -5,20 +5,20 @@
 //! Deliberately not here: what is asked, what an answer means, and how old
 //! keys may get, which `access` decides.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use access::jwt::{Heard, Held, KeySet, KeySets, Source, Step};
 use arc_swap::ArcSwap;
-use contract::seams::{Clock, Dice, Outbound, Wire};
+use contract::seams::{Outbound, Wire};
 use flow::{AskForKeys, Tokens};
 use plan::{InForce, Plan};
-use tokio::sync::{Notify, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::Notify;
 use tokio::time::timeout;
-use transport::{HttpWire, RealClock, RealDice, WireOptions};
+
+use crate::tender::{Tender, Ward, World};
 
 /// Longest wait for the first keys of a plan before it is put in force. Until
 /// keys come, tokens of their issuer are answered with 503.
@@ -33,15 +33,33 @@ const REQUESTS_MAX: usize = 2;
 /// that slept must not wait on for what is overdue.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// The tender. It starts with the first issuer, and ends with its last handle.
-#[derive(Clone, Default)]
+/// The tender of issuers' keys.
+#[derive(Clone)]
 pub(crate) struct IssuerKeys {
     desk: Arc<Desk>,
-    wanted: Arc<Mutex<Option<Wanted>>>,
+    tender: Arc<Tender<Source>>,
 }
 
-/// Tells the tender whose keys are wanted.
-type Wanted = watch::Sender<Vec<Arc<Source>>>;
+impl Default for IssuerKeys {
+    fn default() -> Self {
+        let desk: Arc<Desk> = Arc::default();
+        let publishes_in = desk.clone();
+        let tender = Tender::new("issuers", move |world, source| {
+            let desk = publishes_in.clone();
+            Box::pin(Fetcher { world, desk }.upkeep(source))
+        });
+        Self {
+            desk,
+            tender: Arc::new(tender),
+        }
+    }
+}
+
+impl Ward for Source {
+    fn id(&self) -> &Arc<str> {
+        Source::id(self)
+    }
+}
 
 /// Where keys are published, and asked for.
 #[derive(Default)]
@@ -84,34 +102,13 @@ impl IssuerKeys {
             .collect();
         let ids: HashSet<Arc<str>> = sources.iter().map(|source| source.id().clone()).collect();
         self.desk.keep(&ids);
-        if let Err(why) = self.tell(sources) {
+        if let Err(why) = self.tender.want(sources) {
             crate::say(&format!(
                 "keys of issuers cannot be fetched: no thread can be started: {why}"
             ));
             return;
         }
         self.desk.await_all(&ids);
-    }
-
-    fn tell(&self, sources: Vec<Arc<Source>>) -> std::io::Result<()> {
-        let mut wanted = lock(&self.wanted);
-        if let Some(wanted) = &*wanted {
-            wanted.send_replace(sources);
-            return Ok(());
-        }
-        if sources.is_empty() {
-            return Ok(());
-        }
-        let (sender, heard) = watch::channel(sources);
-        let desk = self.desk.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        std::thread::Builder::new()
-            .name("issuers".to_owned())
-            .spawn(move || runtime.block_on(tend(heard, desk)))?;
-        *wanted = Some(sender);
-        Ok(())
     }
 }
 
@@ -158,49 +155,13 @@ impl Desk {
     }
 }
 
-/// Tends the sources that are wanted, until nobody can want any.
-async fn tend(mut wanted: watch::Receiver<Vec<Arc<Source>>>, desk: Arc<Desk>) {
-    let world = World {
-        wire: Arc::new(HttpWire::new(WireOptions::default())),
-        clock: Arc::new(RealClock::new()),
-        dice: Arc::new(RealDice::new()),
-        desk,
-    };
-    let mut tasks = JoinSet::new();
-    let mut running: HashMap<Arc<str>, AbortHandle> = HashMap::new();
-    loop {
-        let sources = wanted.borrow_and_update().clone();
-        running.retain(|id, task| {
-            let stays = sources.iter().any(|source| source.id() == id);
-            if !stays {
-                task.abort();
-            }
-            stays
-        });
-        for source in sources {
-            let id = source.id().clone();
-            running
-                .entry(id)
-                .or_insert_with(|| tasks.spawn(world.clone().upkeep(source)));
-        }
-        // Those that ended are forgotten.
-        while tasks.try_join_next().is_some() {}
-        if wanted.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// What the tender needs of the world.
-#[derive(Clone)]
-struct World {
-    wire: Arc<dyn Wire>,
-    clock: Arc<dyn Clock>,
-    dice: Arc<dyn Dice>,
+/// Who fetches, and where what came is published.
+struct Fetcher {
+    world: World,
     desk: Arc<Desk>,
 }
 
-impl World {
+impl Fetcher {
     /// Keeps the keys of one issuer current.
     async fn upkeep(self, source: Arc<Source>) {
         loop {
@@ -211,7 +172,7 @@ impl World {
             let before = self.desk.keys.load().of(source.id()).clone();
             let held = before.settle(outcome, self.now_s());
             tell(&source, &before, &held);
-            let due_s = held.due_s(source.refresh_s(), self.dice.roll());
+            let due_s = held.due_s(source.refresh_s(), self.world.dice.roll());
             self.desk.publish(source.id(), held.clone());
             // Whoever asked meanwhile finds what came of it.
             lock(&self.desk.asked).remove(source.id());
@@ -220,7 +181,7 @@ impl World {
     }
 
     fn now_s(&self) -> u64 {
-        self.clock.unix_us() / 1_000_000
+        self.world.clock.unix_us() / 1_000_000
     }
 
     /// Waits until it is due, or asked for.
@@ -246,7 +207,7 @@ impl World {
                 Step::Send(_) if heard.len() == REQUESTS_MAX => {
                     return Err(format!("it took more than {REQUESTS_MAX} requests"));
                 }
-                Step::Send(outbound) => heard.push(send(&*self.wire, *outbound).await),
+                Step::Send(outbound) => heard.push(send(&*self.world.wire, *outbound).await),
                 Step::Done(keys) => return Ok(keys),
                 Step::Failed(why) => return Err(why),
             }

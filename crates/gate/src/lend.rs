@@ -7,17 +7,15 @@
 
 mod steps;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use contract::seams::{Clock, Dice, Wire};
 use plan::InForce;
 use providers::{Heard, Lender, Lent, Loan, Loans, Step, Upkeep};
-use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
-use transport::{HttpWire, RealClock, RealDice, WireOptions};
+
+use crate::tender::{Tender, Ward, World};
 
 /// Longest wait for the first keys of a plan before it is put in force. A
 /// source that takes longer has its provider fail until it answers.
@@ -30,19 +28,19 @@ const STEPS_MAX: usize = 16;
 /// that slept must not wait on for what is overdue.
 const LOOK_EVERY_MS: u64 = 30_000;
 
-/// The tender. It starts with the first lender, and ends with its last handle.
+/// The tender of loans.
 #[derive(Clone)]
 pub(crate) struct Lending {
     desk: Arc<Desk>,
-    state: Arc<Mutex<State>>,
+    tender: Arc<Tender<Lender>>,
+    /// Ids of the plan in force, whose keys calls at work still need.
+    before: Arc<Mutex<HashSet<Arc<str>>>>,
 }
 
-/// What the tender was told.
-#[derive(Default)]
-struct State {
-    wanted: Option<watch::Sender<Vec<Arc<Lender>>>>,
-    /// Ids of the plan in force, whose keys calls at work still need.
-    before: HashSet<Arc<str>>,
+impl Ward for Lender {
+    fn id(&self) -> &Arc<str> {
+        Lender::id(self)
+    }
 }
 
 /// Where keys are published.
@@ -56,14 +54,20 @@ struct Desk {
 impl Lending {
     /// A tender that publishes in this cell.
     pub(crate) fn new(loans: Arc<ArcSwap<Loans>>) -> Self {
-        let desk = Desk {
+        let desk = Arc::new(Desk {
             loans,
             writing: Mutex::new(()),
             changed: Condvar::new(),
-        };
+        });
+        let publishes_in = desk.clone();
+        let tender = Tender::new("credentials", move |world, lender| {
+            let desk = publishes_in.clone();
+            Box::pin(Borrower { world, desk }.upkeep(lender))
+        });
         Self {
-            desk: Arc::new(desk),
-            state: Arc::default(),
+            desk,
+            tender: Arc::new(tender),
+            before: Arc::default(),
         }
     }
 
@@ -79,11 +83,11 @@ impl Lending {
         let lenders = lenders(plans);
         let ids: HashSet<Arc<str>> = lenders.iter().map(|lender| lender.id().clone()).collect();
         {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = std::mem::replace(&mut state.before, ids.clone());
+            let mut kept = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = std::mem::replace(&mut *kept, ids.clone());
             self.desk
                 .keep(&|id| before.contains(id) || ids.contains(id));
-            if let Err(why) = self.tell(&mut state, lenders) {
+            if let Err(why) = self.tender.want(lenders) {
                 crate::say(&format!(
                     "temporary credentials cannot be fetched: no thread can be started: {why}"
                 ));
@@ -91,26 +95,6 @@ impl Lending {
             }
         }
         self.desk.await_all(&ids);
-    }
-
-    fn tell(&self, state: &mut State, lenders: Vec<Arc<Lender>>) -> std::io::Result<()> {
-        if let Some(wanted) = &state.wanted {
-            wanted.send_replace(lenders);
-            return Ok(());
-        }
-        if lenders.is_empty() {
-            return Ok(());
-        }
-        let (wanted, heard) = watch::channel(lenders);
-        let desk = self.desk.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        std::thread::Builder::new()
-            .name("credentials".to_owned())
-            .spawn(move || runtime.block_on(tend(heard, desk)))?;
-        state.wanted = Some(wanted);
-        Ok(())
     }
 }
 
@@ -154,49 +138,13 @@ impl Desk {
     }
 }
 
-/// Tends the lenders that are wanted, until nobody can want any.
-async fn tend(mut wanted: watch::Receiver<Vec<Arc<Lender>>>, desk: Arc<Desk>) {
-    let world = World {
-        wire: Arc::new(HttpWire::new(WireOptions::default())),
-        clock: Arc::new(RealClock::new()),
-        dice: Arc::new(RealDice::new()),
-        desk,
-    };
-    let mut tasks = JoinSet::new();
-    let mut running: HashMap<Arc<str>, AbortHandle> = HashMap::new();
-    loop {
-        let lenders = wanted.borrow_and_update().clone();
-        running.retain(|id, task| {
-            let stays = lenders.iter().any(|lender| lender.id() == id);
-            if !stays {
-                task.abort();
-            }
-            stays
-        });
-        for lender in lenders {
-            let id = lender.id().clone();
-            running
-                .entry(id)
-                .or_insert_with(|| tasks.spawn(world.clone().upkeep(lender)));
-        }
-        // Those that ended are forgotten.
-        while tasks.try_join_next().is_some() {}
-        if wanted.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// What the tender needs of the world.
-#[derive(Clone)]
-struct World {
-    wire: Arc<dyn Wire>,
-    clock: Arc<dyn Clock>,
-    dice: Arc<dyn Dice>,
+/// Who borrows, and where what is lent is published.
+struct Borrower {
+    world: World,
     desk: Arc<Desk>,
 }
 
-impl World {
+impl Borrower {
     /// Keeps one loan up, for good or until keys come that do not end.
     async fn upkeep(self, lender: Arc<Lender>) {
         let mut upkeep = Upkeep::default();
@@ -205,9 +153,9 @@ impl World {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("it took longer than {} s", LOAN_TIME.as_secs())),
             };
-            let now = self.clock.unix_us();
+            let now = self.world.clock.unix_us();
             let before = self.desk.loan(lender.id());
-            let (loan, wait_ms) = upkeep.settle(&before, outcome, now, self.dice.roll());
+            let (loan, wait_ms) = upkeep.settle(&before, outcome, now, self.world.dice.roll());
             tell(&lender, &before, &loan);
             self.desk.publish(lender.id(), loan);
             let Some(wait_ms) = wait_ms else {
@@ -220,7 +168,9 @@ impl World {
 
     async fn wait_until(&self, unix_us: u64) {
         loop {
-            let left_ms = unix_us.saturating_sub(self.clock.unix_us()).div_ceil(1_000);
+            let left_ms = unix_us
+                .saturating_sub(self.world.clock.unix_us())
+                .div_ceil(1_000);
             if left_ms == 0 {
                 return;
             }
@@ -231,8 +181,8 @@ impl World {
     async fn borrow(&self, lender: &Lender) -> Result<Lent, String> {
         let mut heard: Vec<Heard> = Vec::new();
         while heard.len() < STEPS_MAX {
-            let came = match lender.next(&heard, self.clock.unix_us()) {
-                Step::Send(outbound) => steps::send(&*self.wire, *outbound).await,
+            let came = match lender.next(&heard, self.world.clock.unix_us()) {
+                Step::Send(outbound) => steps::send(&*self.world.wire, *outbound).await,
                 Step::Read(path) => steps::read(path).await,
                 Step::Run(program) => steps::run(program).await,
                 Step::Done(lent) => return Ok(lent),

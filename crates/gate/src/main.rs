@@ -26,6 +26,7 @@ mod rollout;
 mod rounds;
 mod run;
 mod serve;
+mod tender;
 mod verify;
 mod virtual_keys;
 

@@ -13,8 +13,8 @@ use contract::seams::Clock as _;
 use evidence::{Sides, Window};
 use transport::RealClock;
 
-use crate::serve::House;
 use crate::rounds::Rounds;
+use crate::serve::House;
 
 /// Longest time until a broken condition is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

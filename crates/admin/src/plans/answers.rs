@@ -3,13 +3,12 @@
 //! Deliberately not here: any change.
 
 use std::io;
-use std::time::Duration;
 
 use evidence::rfc3339;
+use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 use plan::Diagnostic;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use similar::TextDiff;
 
 use super::Return;
 use crate::audit::NOTE_CHARS_MAX;
@@ -17,11 +16,9 @@ use crate::reply::Reply;
 use crate::versions::Version;
 
 /// Lines around a change that a diff shows.
-const DIFF_CONTEXT: usize = 3;
+const DIFF_CONTEXT: u32 = 3;
 /// Longest diff that is shown, bytes.
 const DIFF_BYTES_MAX: usize = 128 * 1024;
-/// After this time a diff may show more than it needs to.
-const DIFF_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// A line of the list in answers.
 pub(super) fn view(version: &Version) -> Value {
@@ -37,16 +34,21 @@ pub(super) fn view(version: &Version) -> Value {
     })
 }
 
-/// The lines that differ, with `+` and `-`; empty if none does.
+/// The lines that differ, with `+` and `-`; empty if none does. Documents
+/// that have little in common cost no more: the histogram leaves the shortest
+/// diff be where it would be dear.
 pub(super) fn diff(from: (&str, &str), to: (&str, &str)) -> String {
-    let diff = TextDiff::configure()
-        .timeout(DIFF_TIME_MAX)
-        .diff_lines(from.1, to.1);
-    let mut text = diff
-        .unified_diff()
-        .context_radius(DIFF_CONTEXT)
-        .header(from.0, to.0)
-        .to_string();
+    let lines = InternedInput::new(from.1, to.1);
+    let mut diff = Diff::compute(Algorithm::Histogram, &lines);
+    if diff.count_additions() == 0 && diff.count_removals() == 0 {
+        return String::new();
+    }
+    diff.postprocess_lines(&lines);
+    let printer = BasicLineDiffPrinter(&lines.interner);
+    let mut shown = UnifiedDiffConfig::default();
+    shown.context_len(DIFF_CONTEXT);
+    let hunks = diff.unified_diff(&printer, shown, &lines);
+    let mut text = format!("--- {}\n+++ {}\n{hunks}", from.0, to.0);
     if text.len() > DIFF_BYTES_MAX {
         let end = text.floor_char_boundary(DIFF_BYTES_MAX);
         text.truncate(end);
