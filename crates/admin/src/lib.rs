@@ -37,7 +37,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use evidence::{Evidence, RequestId};
 use http::{HeaderMap, Method};
-use plan::Plan;
+use plan::InForce;
 use store::RecordIndex;
 
 pub use audit::{Audit, Author, Change, NOTE_CHARS_MAX};
@@ -46,10 +46,10 @@ pub use figures::{ConnectionFigures, Figures, IssuerFigures, ListenerFigures, Po
 pub use follow::{FOLLOWERS_MAX, Follow, Step};
 pub use keys::{KeyDesk, Mint, Minted, Publish};
 pub use openapi::document as openapi;
-pub use plans::{Applied, Candidate, Compile, Plans};
+pub use plans::{Applied, Candidate, Compile, Hands, Plans, Put, rollout_figures};
 pub use reply::Reply;
 pub use routes::{ADMINS, AUDITORS, Access, OPERATORS, READERS, ROUTES, Resource, Route, Scope};
-pub use versions::{How, Version, Versions};
+pub use versions::{How, RolloutEnd, Version, Versions};
 
 use follow::Seats;
 use keys::Errand;
@@ -71,7 +71,7 @@ pub struct AdminState {
     /// The index over the journal, unless it is switched off, or not open yet.
     pub index: Arc<ArcSwapOption<RecordIndex>>,
     /// The plan in force.
-    pub plan: Arc<ArcSwap<Plan>>,
+    pub plan: Arc<ArcSwap<InForce>>,
     /// Reads the configuration again.
     pub reload: Reload,
     /// Figures of other rooms.
@@ -261,7 +261,11 @@ impl Api {
             | Resource::PlanVersion
             | Resource::PlanDiff
             | Resource::PlanApply
-            | Resource::PlanRollback => self.plans(asked),
+            | Resource::PlanRollback
+            | Resource::Rollout
+            | Resource::RolloutSet
+            | Resource::RolloutPromote
+            | Resource::RolloutAbort => self.plans(asked),
         }
     }
 
@@ -323,6 +327,16 @@ impl Api {
             })),
             Resource::PlanRollback => Ok(taking(route, move |body| {
                 either(state.plans.rollback(&digest, &body, &by))
+            })),
+            Resource::Rollout => Ok(work(move || state.plans.rollout(state.evidence.meter()))),
+            Resource::RolloutSet => Ok(taking(route, move |body| {
+                either(state.plans.set_rollout(&body, &by))
+            })),
+            Resource::RolloutPromote => Ok(taking(route, move |body| {
+                either(state.plans.promote(&body, &by))
+            })),
+            Resource::RolloutAbort => Ok(taking(route, move |body| {
+                either(state.plans.abort(&body, &by))
             })),
             Resource::Reload => {
                 let reloading = self.reloading.clone();
@@ -391,7 +405,11 @@ impl Api {
                 | Resource::PlanVersion
                 | Resource::PlanDiff
                 | Resource::PlanApply
-                | Resource::PlanRollback => errand.list(&params),
+                | Resource::PlanRollback
+                | Resource::Rollout
+                | Resource::RolloutSet
+                | Resource::RolloutPromote
+                | Resource::RolloutAbort => errand.list(&params),
             };
             made.unwrap_or_else(|fault| fault)
         };

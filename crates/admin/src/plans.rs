@@ -5,40 +5,57 @@
 //! Deliberately not here: reading and compiling a document, and swapping the
 //! plan, both of which are handed in.
 
+mod answers;
+mod rollout;
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use evidence::rfc3339;
-use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
-use plan::{Diagnostic, Kept, Owner};
+use plan::{Diagnostic, InForce, Kept, Owner, Plan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::audit::{Audit, Author, Change, NOTE_CHARS_MAX};
+use crate::audit::{Audit, Author, Change};
 use crate::auth::By;
 use crate::params::{Page, Params};
 use crate::reply::Reply;
-use crate::versions::{Content, How, Version, Versions, is_digest};
+use crate::versions::{Content, How, RolloutEnd, RolloutLine, Version, Versions, is_digest};
+use answers::{diff, parse, refused, returned, sound_note, unavailable, view, written_out};
+use rollout::{Running, Wish};
 
-/// Lines around a change that a diff shows.
-const DIFF_CONTEXT: u32 = 3;
-/// Longest diff that is shown, bytes.
-const DIFF_BYTES_MAX: usize = 128 * 1024;
+pub use rollout::rollout_figures;
+pub(crate) use rollout::rollout_short;
 
 /// A document that compiled and can be put in force.
 pub struct Candidate {
-    /// Digest of its plan.
-    pub digest: String,
+    /// Its plan.
+    pub plan: Arc<Plan>,
     /// The form in which it is kept.
     pub kept: Kept,
     /// Sections that differ from what runs and take effect at the next start.
     pub restart_needed: Vec<&'static str>,
-    /// Puts the plan in force. Cannot fail.
-    pub put_in_force: Box<dyn FnOnce() + Send>,
+}
+
+impl Candidate {
+    fn digest(&self) -> &str {
+        &self.plan.digest
+    }
 }
 
 /// Compiles a document that a caller of the admin API sent.
 pub type Compile = Arc<dyn Fn(&str) -> Result<Candidate, Vec<Diagnostic>> + Send + Sync>;
+/// Puts a plan and perhaps its candidate in force, and tells how a roll-out
+/// ended with it. Cannot fail.
+pub type Put = Arc<dyn Fn(InForce, Option<RolloutEnd>) + Send + Sync>;
+
+/// How plans are made and put in force.
+#[derive(Clone)]
+pub struct Hands {
+    /// Makes one.
+    pub compile: Compile,
+    /// Puts it in force.
+    pub put: Put,
+}
 
 /// A plan that was put in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,14 +77,22 @@ pub struct Plans {
     versions: Versions,
     audit: Audit,
     owner: Owner,
-    compile: Compile,
+    hands: Hands,
     /// Held while a plan is put in force.
-    in_force: Mutex<InForce>,
+    in_force: Mutex<Now>,
 }
 
-struct InForce {
-    digest: String,
+/// What is in force.
+struct Now {
+    plan: Arc<Plan>,
     kept: Kept,
+    rollout: Option<Running>,
+}
+
+impl Now {
+    fn digest(&self) -> &str {
+        &self.plan.digest
+    }
 }
 
 /// A plan that is about to be in force.
@@ -78,6 +103,8 @@ struct Step<'a> {
     digest: &'a str,
     diff: Option<String>,
     kept: &'a Kept,
+    /// The roll-out that ends with it.
+    ended: Option<&'a RolloutLine>,
 }
 
 /// What a call brings that wants a document in force.
@@ -90,6 +117,8 @@ struct Proposal {
     expected: Option<String>,
     #[serde(default)]
     dry_run: bool,
+    /// Not for all at once.
+    rollout: Option<Wish>,
 }
 
 /// What a call brings that wants a version again.
@@ -106,24 +135,28 @@ struct List<'a> {
     owner: &'static str,
     versions: Vec<Value>,
     next: Option<u64>,
+    rollouts: Vec<Value>,
 }
 
 impl Plans {
-    /// Versions of the plan, of which `kept` with this digest is about to be in
-    /// force.
+    /// Versions of the plan, of which this one is about to be in force.
     pub fn new(
         versions: Versions,
         audit: Audit,
         owner: Owner,
-        compile: Compile,
-        (digest, kept): (String, Kept),
+        hands: Hands,
+        (plan, kept): (Arc<Plan>, Kept),
     ) -> Self {
         Self {
             versions,
             audit,
             owner,
-            compile,
-            in_force: Mutex::new(InForce { digest, kept }),
+            hands,
+            in_force: Mutex::new(Now {
+                plan,
+                kept,
+                rollout: None,
+            }),
         }
     }
 
@@ -141,7 +174,7 @@ impl Plans {
         let now = self.lock();
         let last = self.versions.list().map_err(|error| unavailable(&error))?;
         let last = last.last();
-        if last.is_some_and(|last| last.digest == now.digest) {
+        if last.is_some_and(|last| last.digest == now.digest()) {
             return Ok(());
         }
         let how = match last.is_some_and(|last| last.how.is_of_api()) {
@@ -152,16 +185,17 @@ impl Plans {
         let diff = match &before {
             Some(digest) => self
                 .content(digest)?
-                .map(|content| diff((digest, &content.document), (&now.digest, &now.kept.text))),
+                .map(|content| diff((digest, &content.document), (now.digest(), &now.kept.text))),
             None => None,
         };
         let step = Step {
             how,
             note: None,
             before,
-            digest: &now.digest,
+            digest: now.digest(),
             diff,
             kept: &now.kept,
+            ended: None,
         };
         self.note(author, step).map(drop)
     }
@@ -183,46 +217,57 @@ impl Plans {
 
     fn take_in_now(
         &self,
-        now: &mut InForce,
+        now: &mut Now,
         candidate: Candidate,
         author: &Author,
         how: How,
         note: Option<String>,
     ) -> Result<Applied, Reply> {
         let diff = diff(
-            (&now.digest, &now.kept.text),
-            (&candidate.digest, &candidate.kept.text),
+            (now.digest(), &now.kept.text),
+            (candidate.digest(), &candidate.kept.text),
         );
         let last = self.versions.list().map_err(|error| unavailable(&error))?;
         // A file that was merely touched is nobody's change, and one that
         // another process on this data folder has noted is one change.
         let is_new = last
             .last()
-            .is_none_or(|last| last.digest != candidate.digest);
+            .is_none_or(|last| last.digest != candidate.digest());
         let number = match is_new || author.role.is_some() {
             true => self.note(
                 author,
                 Step {
                     how,
                     note,
-                    before: Some(now.digest.clone()),
-                    digest: &candidate.digest,
+                    before: Some(now.digest().to_owned()),
+                    digest: candidate.digest(),
                     diff: Some(diff.clone()),
                     kept: &candidate.kept,
+                    ended: None,
                 },
             )?,
             false => None,
         };
-        (candidate.put_in_force)();
-        let before = std::mem::replace(&mut now.digest, candidate.digest.clone());
+        let before = now.digest().to_owned();
+        now.plan = candidate.plan;
         now.kept = candidate.kept;
+        self.put(now, None);
         Ok(Applied {
-            plan: candidate.digest,
+            plan: now.digest().to_owned(),
             before,
             number,
             restart_needed: candidate.restart_needed,
             diff,
         })
+    }
+
+    /// Puts in force what is to be.
+    fn put(&self, now: &Now, ended: Option<RolloutEnd>) {
+        let in_force = InForce {
+            plan: now.plan.clone(),
+            rollout: now.rollout.as_ref().map(|running| running.in_force.clone()),
+        };
+        (self.hands.put)(in_force, ended);
     }
 
     /// Writes the audit entry and the version of a change that is about to be
@@ -237,10 +282,7 @@ impl Plans {
             after: json!({"plan": digest, "diff": step.diff}),
             note: step.note.clone(),
         };
-        self.audit.record(author, &change)?;
-        if step.before.as_deref() == Some(digest) {
-            return Ok(None);
-        }
+        let is_new = step.before.as_deref() != Some(digest) || step.ended.is_some();
         let version = Version {
             number: 0,
             digest: digest.to_owned(),
@@ -251,20 +293,31 @@ impl Plans {
             note: step.note,
             removed: false,
         };
-        self.versions
-            .keep(version, step.kept)
-            .map(Some)
-            .map_err(|error| {
-                let undone = Change {
-                    action: "plan.not_applied",
-                    note: Some(error.to_string()),
-                    ..change
-                };
-                // The entry before says what was tried; if this one cannot be
-                // written either, the versions still say what is in force.
-                let _ = self.audit.record(author, &undone);
-                unavailable(&error)
-            })
+        self.record(author, change, || match is_new {
+            true => self.versions.keep(version, step.kept, step.ended).map(Some),
+            false => Ok(None),
+        })
+    }
+
+    /// Writes the audit entry of a change, and then the change itself.
+    fn record<T>(
+        &self,
+        author: &Author,
+        change: Change,
+        write: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, Reply> {
+        self.audit.record(author, &change)?;
+        write().map_err(|error| {
+            let undone = Change {
+                action: "plan.not_applied",
+                note: Some(error.to_string()),
+                ..change
+            };
+            // The entry before says what was tried; if this one cannot be
+            // written either, the versions still say what is in force.
+            let _ = self.audit.record(author, &undone);
+            unavailable(&error)
+        })
     }
 
     /// A page of versions, newest first.
@@ -281,9 +334,15 @@ impl Plans {
             .peekable();
         let versions: Vec<Version> = older.by_ref().take(page.limit as usize).collect();
         let next = versions.last().map(|last| last.number);
+        let rollouts = match self.versions.rollouts() {
+            Ok(rollouts) => rollouts,
+            Err(error) => return unavailable(&error),
+        };
+        let rollouts = rollouts.iter().rev().take(page.limit as usize);
         let now = self.lock();
         Reply::json(&List {
-            plan: &now.digest,
+            plan: now.digest(),
+            rollouts: rollouts.map(rollout::view).collect(),
             owner: self.owner.name(),
             next: next.filter(|_| older.peek().is_some()),
             versions: versions.iter().map(view).collect(),
@@ -304,7 +363,7 @@ impl Plans {
             "document": content.document,
             "written_out": content.written_out,
             "can_be_applied": content.written_out.is_empty(),
-            "in_force": self.lock().digest == digest,
+            "in_force": self.lock().digest() == digest,
             "versions": lines,
         })))
     }
@@ -316,7 +375,7 @@ impl Plans {
             Some(against) => (against.to_owned(), self.wanted(against)?.document),
             None => {
                 let now = self.lock();
-                (now.digest.clone(), now.kept.text.clone())
+                (now.digest().to_owned(), now.kept.text.clone())
             }
         };
         let diff = diff((&against, &from), (digest, &to.document));
@@ -332,20 +391,22 @@ impl Plans {
         if !proposal.dry_run {
             self.is_ours()?;
         }
-        let candidate = (self.compile)(&proposal.document).map_err(|bad| refused(&bad))?;
+        let candidate = (self.hands.compile)(&proposal.document).map_err(|bad| refused(&bad))?;
         if self.owner == Owner::Api && !candidate.kept.written_out.is_empty() {
             return Err(written_out(&candidate.kept.written_out));
         }
+        let share = proposal.rollout.map(|wish| wish.read(&candidate));
+        let share = share.transpose()?;
         let mut now = self.lock();
         self.expect(&now, proposal.expected.as_deref(), &candidate)?;
         if proposal.dry_run {
             let diff = diff(
-                (&now.digest, &now.kept.text),
-                (&candidate.digest, &candidate.kept.text),
+                (now.digest(), &now.kept.text),
+                (candidate.digest(), &candidate.kept.text),
             );
             return Ok(Reply::json(&json!({
-                "plan": candidate.digest,
-                "before": now.digest,
+                "plan": candidate.digest(),
+                "before": now.digest(),
                 "restart_needed": candidate.restart_needed,
                 "diff": diff,
                 "dry_run": true,
@@ -359,26 +420,29 @@ impl Plans {
                  was made from (GET /v1/plan), so that nobody's change is lost.",
             ));
         }
-        self.take_in_now(&mut now, candidate, &by.into(), How::Apply, note)
-            .map(|applied| Reply::json(&applied))
+        rollout::none_is_on(&now)?;
+        let author = by.into();
+        match share {
+            Some(share) => self.begin_rollout(&mut now, candidate, share, (&author, note)),
+            None => self
+                .take_in_now(&mut now, candidate, &author, How::Apply, note)
+                .map(|applied| Reply::json(&applied)),
+        }
     }
 
     /// Puts a version in force again.
     pub(crate) fn rollback(&self, digest: &str, body: &[u8], by: &By) -> Result<Reply, Reply> {
-        let wish: Return = match body.trim_ascii().is_empty() {
-            true => Return::default(),
-            false => parse(body)?,
-        };
-        let note = sound_note(wish.note)?;
+        let wish = returned(body)?;
         let content = self.wanted(digest)?;
         self.is_ours()?;
         if !content.written_out.is_empty() {
             return Err(written_out(&content.written_out));
         }
-        let candidate = (self.compile)(&content.document).map_err(|bad| refused(&bad))?;
+        let candidate = (self.hands.compile)(&content.document).map_err(|bad| refused(&bad))?;
         let mut now = self.lock();
         self.expect(&now, wish.expected.as_deref(), &candidate)?;
-        self.take_in_now(&mut now, candidate, &by.into(), How::Rollback, note)
+        rollout::none_is_on(&now)?;
+        self.take_in_now(&mut now, candidate, &by.into(), How::Rollback, wish.note)
             .map(|applied| Reply::json(&applied))
     }
 
@@ -399,28 +463,28 @@ impl Plans {
     /// Refuses where another plan is in force than the caller thinks.
     fn expect(
         &self,
-        now: &InForce,
+        now: &Now,
         expected: Option<&str>,
         candidate: &Candidate,
     ) -> Result<(), Reply> {
-        let Some(expected) = expected.filter(|expected| *expected != now.digest) else {
+        let Some(expected) = expected.filter(|expected| *expected != now.digest()) else {
             return Ok(());
         };
         let known = self.content(expected)?;
         let diff = match &known {
-            Some(known) => diff((expected, &known.document), (&now.digest, &now.kept.text)),
+            Some(known) => diff((expected, &known.document), (now.digest(), &now.kept.text)),
             None => diff(
-                (&now.digest, &now.kept.text),
-                (&candidate.digest, &candidate.kept.text),
+                (now.digest(), &now.kept.text),
+                (candidate.digest(), &candidate.kept.text),
             ),
         };
         let message = format!(
             "Plan {} is in force, not the one that you expected, so nothing was changed. The diff \
              shows what changed meanwhile; take it in and send the document again.",
-            now.digest
+            now.digest()
         );
         let more =
-            json!({"plan": now.digest, "diff": diff, "diff_is_of_expected": known.is_some()});
+            json!({"plan": now.digest(), "diff": diff, "diff_is_of_expected": known.is_some()});
         Err(Reply::fault_with(409, "plan_conflict", &message, more))
     }
 
@@ -447,96 +511,8 @@ impl Plans {
             .map_err(|error| unavailable(&error))
     }
 
-    fn lock(&self) -> MutexGuard<'_, InForce> {
+    fn lock(&self) -> MutexGuard<'_, Now> {
         // A change that panicked left either the one or the other plan.
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A line of the list in answers.
-fn view(version: &Version) -> Value {
-    json!({
-        "number": version.number,
-        "digest": version.digest,
-        "before": version.before,
-        "how": version.how,
-        "author": version.author,
-        "time": rfc3339(version.time_us),
-        "note": version.note,
-        "removed": version.removed,
-    })
-}
-
-/// The lines that differ, with `+` and `-`; empty if none does. Documents
-/// that have little in common cost no more: the histogram leaves the shortest
-/// diff be where it would be dear.
-fn diff(from: (&str, &str), to: (&str, &str)) -> String {
-    let lines = InternedInput::new(from.1, to.1);
-    let mut diff = Diff::compute(Algorithm::Histogram, &lines);
-    if diff.count_additions() == 0 && diff.count_removals() == 0 {
-        return String::new();
-    }
-    diff.postprocess_lines(&lines);
-    let printer = BasicLineDiffPrinter(&lines.interner);
-    let mut shown = UnifiedDiffConfig::default();
-    shown.context_len(DIFF_CONTEXT);
-    let hunks = diff.unified_diff(&printer, shown, &lines);
-    let mut text = format!("--- {}\n+++ {}\n{hunks}", from.0, to.0);
-    if text.len() > DIFF_BYTES_MAX {
-        let end = text.floor_char_boundary(DIFF_BYTES_MAX);
-        text.truncate(end);
-        text.push_str("\n(the rest is left out)\n");
-    }
-    text
-}
-
-fn parse<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, Reply> {
-    serde_json::from_slice(body).map_err(|error| {
-        // Its words name fields and places, and quote at most a field's name.
-        let message = format!("The body cannot be read: {error}. GET /openapi.json describes it.");
-        Reply::fault(400, "bad_body", &message)
-    })
-}
-
-fn sound_note(note: Option<String>) -> Result<Option<String>, Reply> {
-    match note {
-        Some(note) if note.chars().count() > NOTE_CHARS_MAX => Err(Reply::fault(
-            400,
-            "bad_body",
-            &format!("The note is longer than {NOTE_CHARS_MAX} characters. Shorten it."),
-        )),
-        Some(note) if note.trim().is_empty() => Ok(None),
-        note => Ok(note),
-    }
-}
-
-fn refused(bad: &[Diagnostic]) -> Reply {
-    let message = format!(
-        "The document cannot be used, so the plan before stays in force:\n{}",
-        plan::render(bad, "document", false)
-    );
-    let more = json!({"diagnostics": plan::to_json(bad)});
-    Reply::fault_with(422, "document_refused", &message, more)
-}
-
-fn written_out(fields: &[String]) -> Reply {
-    let message = format!(
-        "Secrets are written out at {}. They are never kept, so this document could not come in \
-         force again. Write them as `${{env:NAME}}` or `${{file:path}}`.",
-        fields.join(", ")
-    );
-    Reply::fault_with(
-        422,
-        "secret_written_out",
-        &message,
-        json!({"fields": fields}),
-    )
-}
-
-fn unavailable(error: &io::Error) -> Reply {
-    let message = format!(
-        "The versions of the plan cannot be read or written: {error}. Check the folder `plans` in \
-         the data folder and its disk."
-    );
-    Reply::fault(503, "versions_unavailable", &message)
 }

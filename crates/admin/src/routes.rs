@@ -3,8 +3,15 @@
 //!
 //! Deliberately not here: what a resource answers.
 
+mod words;
+
 use http::Method;
 use plan::Role;
+
+use words::{
+    AUDIT_FILTERS, CANDIDATE, DOCUMENT_BYTES_MAX, EXPECTED, FILTERS, JSON, KEY_BODY_BYTES_MAX,
+    KEY_FILTERS, KEY_STATUSES, NOTE, NOTE_BODY_BYTES_MAX, PAGE, PLAIN, ROLLOUT_STATUSES,
+};
 
 /// One route.
 #[derive(Debug)]
@@ -77,6 +84,14 @@ pub enum Resource {
     PlanApply,
     /// A version of the plan again.
     PlanRollback,
+    /// The roll-out that is on.
+    Rollout,
+    /// Another share for it.
+    RolloutSet,
+    /// Its candidate for all.
+    RolloutPromote,
+    /// Its end.
+    RolloutAbort,
 }
 
 /// Who may ask.
@@ -107,99 +122,6 @@ pub const OPERATORS: &[Role] = &[Role::Operator, Role::Admin];
 pub const ADMINS: &[Role] = &[Role::Admin];
 /// Those who read the audit journal.
 pub const AUDITORS: &[Role] = &[Role::Admin, Role::Auditor];
-/// Most bytes of a body about a key.
-const KEY_BODY_BYTES_MAX: usize = 64 * 1024;
-/// Most bytes of a body with a note.
-const NOTE_BODY_BYTES_MAX: usize = 16 * 1024;
-/// Most bytes of a body with a document.
-const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-const JSON: &str = "application/json";
-const PLAIN: &str = "text/plain";
-
-const FILTERS: &[(&str, &str)] = &[
-    ("tenant", "Tenant, exactly"),
-    ("app", "App, exactly"),
-    ("key", "Public id of the caller's key"),
-    ("model", "Model that answered, or was asked for"),
-    ("provider", "Provider that answered"),
-    ("dialect", "Dialect of the caller"),
-    ("operation", "Operation, such as chat"),
-    ("status", "HTTP status (429) or class of statuses (5xx)"),
-    ("outcome", "complete, refused, failed, cut or cancelled"),
-    ("fault", "Kind of the fault, or `any`"),
-    ("origin", "Whose fault: client, gateway or provider"),
-    (
-        "since",
-        "Recorded at or after: an age (90s, 15m, 2h, 7d) or a UTC time (2025-11-21T10:00:00Z)",
-    ),
-    ("until", "Recorded before: an age or a UTC time"),
-    ("limit", "Most records of a page: 1 to 1000, default 50"),
-    (
-        "before",
-        "Only records before this sequence: `next` of the page before",
-    ),
-    ("after", "Only records after this sequence"),
-    (
-        "follow",
-        "1: stream records as JSON lines as they are written, oldest first",
-    ),
-];
-
-const PAGE: &[(&str, &str)] = &[
-    ("limit", "Most of a page: 1 to 1000, default 50"),
-    (
-        "before",
-        "Only those before this number: `next` of the page before",
-    ),
-];
-
-const KEY_FILTERS: &[(&str, &str)] = &[
-    ("tenant", "Tenant, exactly"),
-    ("app", "App, exactly"),
-    ("state", "active, expired or revoked"),
-    ("limit", "Most keys of a page: 1 to 1000, default 50"),
-    (
-        "before",
-        "Only keys before this number: `next` of the page before",
-    ),
-];
-
-/// Statuses of the routes that change a key.
-const KEY_STATUSES: &[(u16, &str)] = &[
-    (400, "The body is malformed or too large"),
-    (404, "There is no such key"),
-    (
-        409,
-        "Another change came first, a limit is reached, or the key has ended",
-    ),
-    (503, "The audit journal or the keys cannot be written"),
-];
-
-const NOTE: (&str, &str) = ("note", "Why, for those who look back; up to 500 characters");
-const EXPECTED: (&str, &str) = (
-    "expected",
-    "Digest of the plan that must be in force; if another is, nothing changes",
-);
-
-const AUDIT_FILTERS: &[(&str, &str)] = &[
-    ("actor", "Credential that made the change, exactly"),
-    ("role", "Its role"),
-    ("action", "What was done, such as plan.apply"),
-    ("object", "What was changed, exactly"),
-    ("tenant", "Tenant that the change concerns, exactly"),
-    (
-        "since",
-        "Made at or after: an age (90s, 15m, 2h, 7d) or a UTC time (2025-11-21T10:00:00Z)",
-    ),
-    ("until", "Made before: an age or a UTC time"),
-    ("limit", "Most entries of a page: 1 to 1000, default 50"),
-    (
-        "before",
-        "Only entries before this sequence: `next` of the page before",
-    ),
-];
-
 /// All routes.
 pub const ROUTES: &[Route] = &[
     probe("/livez", "The process is alive", &[]),
@@ -297,20 +219,30 @@ pub const ROUTES: &[Route] = &[
             NOTE,
             EXPECTED,
             ("dry_run", "true: only say what would change"),
+            (
+                "rollout",
+                "Try it on a share of the callers first: `percent` (0 to 100), `tenants` (names), \
+                 `abort` (when it goes by itself: bounds by name)",
+            ),
         ],
         statuses: &[
             (400, "The body is malformed or too large"),
-            (409, "Another plan is in force, or the file owns the plan"),
+            (
+                409,
+                "Another plan is in force, a roll-out is on, or the file owns the plan",
+            ),
             (
                 422,
-                "The document was refused, with lines and columns; the old plan stays in force",
+                "The document was refused, with lines and columns, or cannot be rolled out; the \
+                 old plan stays in force",
             ),
             (503, "The audit journal or the versions cannot be written"),
         ],
         ..post(
             "/v1/plans",
             Resource::PlanApply,
-            "Put a document in force, or with `dry_run` say what would change",
+            "Put a document in force, or with `rollout` for a share of the callers; with \
+             `dry_run` say what would change",
         )
     },
     Route {
@@ -351,7 +283,10 @@ pub const ROUTES: &[Route] = &[
         statuses: &[
             (400, "The body is malformed, or this is no digest"),
             (404, "There is no such version"),
-            (409, "Another plan is in force, or the file owns the plan"),
+            (
+                409,
+                "Another plan is in force, a roll-out is on, or the file owns the plan",
+            ),
             (422, "The version cannot be put in force again"),
             (503, "The audit journal or the versions cannot be written"),
         ],
@@ -359,6 +294,55 @@ pub const ROUTES: &[Route] = &[
             "/v1/plans/{digest}/rollback",
             Resource::PlanRollback,
             "Put a version in force again",
+        )
+    },
+    Route {
+        scope: Scope::Whole,
+        ..get(
+            "/v1/rollout",
+            Resource::Rollout,
+            "The plan that is being rolled out, to whom, and what its calls came to",
+        )
+    },
+    Route {
+        roles: ADMINS,
+        scope: Scope::Whole,
+        body_bytes_max: NOTE_BODY_BYTES_MAX,
+        fields: &[
+            ("percent", "Percentage of the callers, 0 to 100"),
+            ("tenants", "Tenants that are held to it whole, by name"),
+            NOTE,
+            CANDIDATE,
+        ],
+        statuses: ROLLOUT_STATUSES,
+        ..post(
+            "/v1/rollout",
+            Resource::RolloutSet,
+            "Give the roll-out another share of the callers",
+        )
+    },
+    Route {
+        roles: ADMINS,
+        scope: Scope::Whole,
+        body_bytes_max: NOTE_BODY_BYTES_MAX,
+        fields: &[NOTE, CANDIDATE],
+        statuses: ROLLOUT_STATUSES,
+        ..post(
+            "/v1/rollout/promote",
+            Resource::RolloutPromote,
+            "Put the plan that is being rolled out in force for all",
+        )
+    },
+    Route {
+        roles: ADMINS,
+        scope: Scope::Whole,
+        body_bytes_max: NOTE_BODY_BYTES_MAX,
+        fields: &[NOTE, CANDIDATE],
+        statuses: ROLLOUT_STATUSES,
+        ..post(
+            "/v1/rollout/abort",
+            Resource::RolloutAbort,
+            "End the roll-out: the plan in force is that of all callers again, at once",
         )
     },
     Route {

@@ -5,10 +5,12 @@
 
 use plan::Plan;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::AdminState;
 use crate::auth::{Actor, By};
 use crate::figures::{ConnectionFigures, IssuerFigures, ListenerFigures, PoolFigures};
+use crate::plans::rollout_short;
 use crate::reply::Reply;
 
 #[derive(Serialize)]
@@ -106,6 +108,7 @@ struct StatusView<'a> {
     plan: &'a str,
     plan_loaded: String,
     plan_owner: &'static str,
+    rollout: Value,
     in_flight: u64,
     open_streams: u64,
     journal: JournalView,
@@ -184,6 +187,7 @@ pub(crate) fn status(state: &AdminState, by: &By) -> Reply {
         plan: &plan.digest,
         plan_loaded: evidence::rfc3339(figures.plan_loaded_us),
         plan_owner: state.plans.owner().name(),
+        rollout: rollout_short(&plan, meter),
         in_flight: meter.in_flight(),
         open_streams: meter.open_streams(),
         journal: JournalView {

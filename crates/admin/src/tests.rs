@@ -19,6 +19,7 @@ mod keys;
 mod pages;
 mod plans;
 mod roles;
+mod rollouts;
 
 /// How long one question for the index may take, and how many there may be
 /// before a test is given up.
@@ -88,6 +89,8 @@ fn figures() -> Figures {
 
 struct World {
     api: Api,
+    plan: Arc<ArcSwap<InForce>>,
+    plans: Arc<Plans>,
     evidence: Evidence,
     index: Option<Arc<RecordIndex>>,
     dir: TempDir,
@@ -106,34 +109,52 @@ fn compile(text: &str) -> Result<(plan::Compiled, plan::Kept), Vec<plan::Diagnos
     plan::compile(&draft, &given).map(|compiled| (compiled, kept))
 }
 
+/// Makes plans and puts them in force in this cell and this meter.
+fn hands(cell: &Arc<ArcSwap<InForce>>, meter: &Arc<Meter>) -> Hands {
+    let (cell, meter) = (cell.clone(), meter.clone());
+    Hands {
+        compile: Arc::new(|text| compile(text).map(candidate)),
+        put: Arc::new(move |in_force, ended| {
+            if in_force.rollout.is_some() && meter.sides().is_none() {
+                meter.rollout_begins();
+            }
+            if let Some(ended) = ended {
+                meter.rollout_share(None);
+                meter.rollout_ended(ended.name());
+            }
+            cell.store(Arc::new(in_force));
+        }),
+    }
+}
+
+fn candidate((compiled, kept): (plan::Compiled, plan::Kept)) -> Candidate {
+    Candidate {
+        kept,
+        restart_needed: match compiled.workers {
+            Some(_) => vec!["workers"],
+            None => Vec::new(),
+        },
+        plan: Arc::new(compiled.plan),
+    }
+}
+
 /// The plans of a folder, of which this document is the first.
 fn plans(
     dir: &std::path::Path,
     document: &str,
     owner: plan::Owner,
-) -> (Arc<Plans>, Audit, Arc<ArcSwap<Plan>>) {
+    meter: &Arc<Meter>,
+) -> (Arc<Plans>, Audit, Arc<ArcSwap<InForce>>) {
     let (compiled, kept) = compile(document).unwrap();
-    let now = (compiled.plan.digest.to_string(), kept);
-    let plan = Arc::new(ArcSwap::from_pointee(compiled.plan));
-    let in_force = plan.clone();
-    let maker: Compile = Arc::new(move |text| {
-        let (compiled, kept) = compile(text)?;
-        let in_force = in_force.clone();
-        Ok(Candidate {
-            digest: compiled.plan.digest.to_string(),
-            kept,
-            restart_needed: match compiled.workers {
-                Some(_) => vec!["workers"],
-                None => Vec::new(),
-            },
-            put_in_force: Box::new(move || in_force.store(Arc::new(compiled.plan))),
-        })
-    });
+    let cell = Arc::new(ArcSwap::from_pointee(InForce::from(compiled.plan)));
     let audit = Audit::new(&dir.join("audit"), [7; 16]);
     let versions = Versions::open(&dir.join("plans")).unwrap();
-    let plans = Plans::new(versions, audit.clone(), owner, maker, now);
-    plans.begin(&Author::itself("file", NOW_US)).unwrap();
-    (Arc::new(plans), audit, plan)
+    let now = (cell.load().plan.clone(), kept);
+    let plans = Plans::new(versions, audit.clone(), owner, hands(&cell, meter), now);
+    let file = Author::itself("file", NOW_US);
+    plans.begin(&file).unwrap();
+    plans.resume(&file).unwrap();
+    (Arc::new(plans), audit, cell)
 }
 
 impl World {
@@ -160,12 +181,13 @@ impl World {
             let extract = Arc::new(evidence::extract);
             Arc::new(RecordIndex::open(&path, journal.clone(), extract, options).unwrap())
         });
-        let evidence = Evidence::new(journal, Arc::new(Meter::new()), LogLine::Off, None);
-        let (plans, audit, plan) = plans(dir.path(), document, owner);
+        let meter = Arc::new(Meter::new());
+        let (plans, audit, plan) = plans(dir.path(), document, owner, &meter);
+        let evidence = Evidence::new(journal, meter, LogLine::Off, None);
         let api = Api::new(AdminState {
             evidence: evidence.clone(),
             index: Arc::new(index.clone().into()),
-            plan,
+            plan: plan.clone(),
             reload: Arc::new(|_| {
                 let told = "line 3: `kind: antrophic` is unknown";
                 Err(Reply::fault(422, "configuration_refused", told))
@@ -174,12 +196,14 @@ impl World {
             key: AdminKey::new(&Secret::new(KEY.to_owned())),
             audit,
             keys: crate::keys::tests::desk(),
-            plans,
+            plans: plans.clone(),
             started_us: NOW_US - 5_000_000,
             workers: 2,
         });
         Self {
             api,
+            plan,
+            plans,
             evidence,
             index,
             dir,
@@ -758,6 +782,7 @@ fn the_page_about_logs_lists_every_metric_and_every_route() {
     let world = World::new();
     let meter = world.evidence.meter();
     meter.plan_in_force("0123");
+    meter.rollout_share(Some(("4567", 0.1)));
     meter.watch_index(world.index.clone().unwrap());
     let lines = Arc::new(store::LineWriter::start(std::io::sink(), 1).unwrap());
     let journal = world.evidence.journal().clone();

@@ -4,12 +4,18 @@
 //! The folder holds `book.json`, the list, and `<digest>.json` for each
 //! document. Deliberately not here: putting a plan in force (`plans`).
 
+mod rollouts;
+
 use std::io;
 use std::path::Path;
 
 use plan::Kept;
 use serde::{Deserialize, Serialize};
 use store::Cabinet;
+use store::cabinet::Held;
+
+pub use rollouts::RolloutEnd;
+pub(crate) use rollouts::{Ended, RolloutLine};
 
 /// Most documents that are kept; the oldest that is not in force goes first.
 pub(crate) const VERSIONS_MAX: usize = 100;
@@ -36,6 +42,8 @@ pub enum How {
     Apply,
     /// By the admin API, as a version from before.
     Rollback,
+    /// By the admin API, at the end of its roll-out.
+    Promote,
 }
 
 impl How {
@@ -43,7 +51,7 @@ impl How {
     pub fn is_of_api(self) -> bool {
         match self {
             Self::Start | Self::Reload => false,
-            Self::Restart | Self::Apply | Self::Rollback => true,
+            Self::Restart | Self::Apply | Self::Rollback | Self::Promote => true,
         }
     }
 
@@ -54,6 +62,7 @@ impl How {
             Self::Reload => "plan.reload",
             Self::Apply => "plan.apply",
             Self::Rollback => "plan.rollback",
+            Self::Promote => "plan.promote",
         }
     }
 }
@@ -96,6 +105,8 @@ pub(crate) struct Content {
 struct Book {
     format: u32,
     versions: Vec<Version>,
+    #[serde(default)]
+    rollouts: Vec<RolloutLine>,
 }
 
 /// The versions in a folder.
@@ -116,12 +127,20 @@ impl Versions {
     /// # Errors
     /// They cannot be read.
     pub fn list(&self) -> io::Result<Vec<Version>> {
+        Ok(self.book()?.versions)
+    }
+
+    fn book(&self) -> io::Result<Book> {
         let Some(bytes) = self.0.read(BOOK)? else {
-            return Ok(Vec::new());
+            return Ok(Book {
+                format: FORMAT,
+                versions: Vec::new(),
+                rollouts: Vec::new(),
+            });
         };
         let book: Book = read(&bytes)?;
         sound(book.format)?;
-        Ok(book.versions)
+        Ok(book)
     }
 
     /// The document of a digest; `None` if it is not kept.
@@ -152,12 +171,23 @@ impl Versions {
         Ok(Some((last, content.document)))
     }
 
-    /// Keeps a plan that is put in force now. One that is in force already
-    /// makes no new line. Returns the number of its line.
-    pub(crate) fn keep(&self, new: Version, kept: &Kept) -> io::Result<u64> {
+    /// Keeps a plan that is put in force now, and the end of the roll-out by
+    /// which it comes. One that is in force already makes no new line. Returns
+    /// the number of its line.
+    pub(crate) fn keep(
+        &self,
+        new: Version,
+        kept: &Kept,
+        ended: Option<&RolloutLine>,
+    ) -> io::Result<u64> {
         let held = self.0.lock()?;
-        let mut versions = self.list()?;
-        if let Some(last) = versions.last().filter(|last| last.digest == new.digest) {
+        let mut book = self.book()?;
+        if let Some(ended) = ended {
+            book.take(ended);
+        }
+        let versions = &mut book.versions;
+        let last = versions.last();
+        if let Some(last) = last.filter(|last| last.digest == new.digest && ended.is_none()) {
             return Ok(last.number);
         }
         let content = Content {
@@ -172,17 +202,19 @@ impl Versions {
             same.removed = false;
         }
         versions.push(Version { number, ..new });
-        let gone = thin_out(&mut versions);
-        let book = Book {
-            format: FORMAT,
-            versions,
-        };
-        self.0.write(&held, BOOK, &write(&book)?)?;
-        // Last, so that no line ever promises what is not there.
-        for digest in gone {
-            self.0.remove(&held, &file(&digest))?;
-        }
+        let gone = thin_out(versions);
+        self.put(&held, &book, gone)?;
         Ok(number)
+    }
+
+    /// Writes the list, and then removes documents that it does not promise
+    /// any more.
+    fn put(&self, held: &Held, book: &Book, gone: Vec<String>) -> io::Result<()> {
+        self.0.write(held, BOOK, &write(book)?)?;
+        for digest in gone.iter().filter(|digest| !book.has_rollout(digest)) {
+            self.0.remove(held, &file(digest))?;
+        }
+        Ok(())
     }
 }
 

@@ -28,7 +28,9 @@ pub use keys::{
     keys,
 };
 pub use logs::{LogsArgs, LogsCommand, StatusFilter, VerifyArgs, read as read_logs};
-pub use plan::{PlanArgs, PlanCommand, run as run_plan};
+pub use plan::{
+    EndArgs, PlanArgs, PlanCommand, RolloutCommand, ShareArgs, TrialArgs, run as run_plan,
+};
 pub use policy::{ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs};
 pub use serve::{PlanOwner, ServeArgs};
 pub use status::{StatusArgs, read as read_status};

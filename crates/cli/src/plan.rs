@@ -3,6 +3,8 @@
 //!
 //! Deliberately not here: checking a document without a gateway (`config`).
 
+pub(crate) mod rollout;
+
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,6 +14,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::admin::{self, AdminArgs, Client, Ended, Setting, Trouble, escape};
+
+pub use rollout::{EndArgs, RolloutCommand, ShareArgs, TrialArgs};
 
 /// Longest text of a field, characters.
 const FIELD_CHARS: usize = 200;
@@ -24,6 +28,8 @@ const DOCUMENT_BYTES_MAX: u64 = 2 * 1024 * 1024;
     tollgate plan list                         what was in force, and by whom\n  \
     tollgate plan diff --file tollgate.yaml    what a document would change\n  \
     tollgate plan apply tollgate.yaml --note 'new model'\n  \
+    tollgate plan apply new.yaml --percent 10  try it on a tenth of the callers\n  \
+    tollgate plan rollout promote              and then on all\n  \
     tollgate plan rollback 0123456789abcdef    a version again, at once")]
 pub struct PlanArgs {
     /// What to do.
@@ -40,6 +46,7 @@ impl PlanArgs {
             | PlanCommand::Diff { at, .. }
             | PlanCommand::Apply { at, .. }
             | PlanCommand::Rollback { at, .. } => at,
+            PlanCommand::Rollout { command } => command.at(),
         }
     }
 }
@@ -87,7 +94,8 @@ pub enum PlanCommand {
         #[command(flatten)]
         at: Box<AdminArgs>,
     },
-    /// Put a document in force. Needs a gateway whose plan the admin API owns.
+    /// Put a document in force, for all or for a share of the callers first.
+    /// Needs a gateway whose plan the admin API owns.
     Apply {
         /// The document; `-` for standard input.
         file: PathBuf,
@@ -101,6 +109,9 @@ pub enum PlanCommand {
         /// Only say what would change.
         #[arg(long)]
         dry_run: bool,
+        /// Not for all at once.
+        #[command(flatten)]
+        trial: Box<TrialArgs>,
         /// Which gateway.
         #[command(flatten)]
         at: Box<AdminArgs>,
@@ -118,6 +129,12 @@ pub enum PlanCommand {
         /// Which gateway.
         #[command(flatten)]
         at: Box<AdminArgs>,
+    },
+    /// The plan that a share of the callers is held to: look, change, end.
+    Rollout {
+        /// What to do.
+        #[command(subcommand)]
+        command: RolloutCommand,
     },
 }
 
@@ -155,16 +172,21 @@ pub fn run(args: &PlanArgs, setting: &Setting, out: &mut dyn Write) -> Result<()
             note,
             expected,
             dry_run,
+            trial,
             ..
         } => {
-            let document = document(file)?;
+            let (document, trial) = (document(file)?, trial.wish()?);
             expected_or_now(&client, expected.as_deref()).and_then(|expected| {
-                let wish = json!({
+                let mut wish = json!({
                     "document": document, "note": note, "expected": expected, "dry_run": dry_run,
                 });
+                if let Some(trial) = trial {
+                    wish["rollout"] = trial;
+                }
                 changed(&client, "/v1/plans", &wish)
             })
         }
+        PlanCommand::Rollout { command } => rollout::run(&client, command),
         PlanCommand::Rollback {
             digest,
             note,
@@ -215,9 +237,16 @@ fn list(client: &Client, limit: u32, as_json: bool) -> Result<String, Ended> {
         return Ok(format!("{}\n", escape::json(&list.to_string())));
     }
     let mut text = String::new();
-    let versions = list["versions"].as_array().map_or(&[][..], Vec::as_slice);
-    for version in versions.iter().rev() {
-        text.push_str(&line(version));
+    let of = |name: &str| list[name].as_array().into_iter().flatten();
+    let mut lines: Vec<(String, String)> = of("rollouts")
+        .map(|it| (field(&it["time"]), rollout::line(it)))
+        .chain(of("versions").map(|it| (field(&it["time"]), line(it))))
+        .collect();
+    // Times of one form are in the order of their text. A roll-out begins
+    // before the version that it becomes.
+    lines.sort_by(|a, b| a.0.cmp(&b.0));
+    for (_, line) in lines {
+        text.push_str(&line);
     }
     let owner = match list["owner"].as_str() {
         Some("api") => "the admin API",
@@ -286,6 +315,9 @@ fn changed(client: &Client, path: &str, wish: &Value) -> Result<String, Ended> {
             }
             (refused, _) => refused,
         });
+    }
+    if told["rollout"].is_object() {
+        return Ok(rollout::begun(&told));
     }
     let mut text = diff(&told);
     for section in told["restart_needed"].as_array().into_iter().flatten() {

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::admin::{self, AdminArgs, Client, Ended, Setting, Trouble, escape};
+use crate::plan::rollout::whom;
 
 /// Longest text of a field, characters.
 const FIELD_CHARS: usize = 200;
@@ -64,6 +65,9 @@ fn page(status: &Value) -> String {
         None => String::new(),
     };
     line("plan", format!("{}{loaded}", text(&status["plan"])));
+    if status["rollout"].is_object() {
+        line("roll-out", rollout(&status["rollout"]));
+    }
     line(
         "calls",
         format!(
@@ -88,6 +92,18 @@ fn page(status: &Value) -> String {
     }
     pools(&status["pools"], &mut out);
     out
+}
+
+/// The plan that a share of the callers is held to.
+fn rollout(rollout: &Value) -> String {
+    let calls = |side: &str| number(&rollout["calls"][side]);
+    let (tried, others) = (calls("candidate"), calls("in_force"));
+    format!(
+        "{} for {}: {tried} of {} calls since it is on",
+        text(&rollout["candidate"]),
+        whom(rollout),
+        tried + others
+    )
 }
 
 fn journal(journal: &Value) -> String {

@@ -51,6 +51,7 @@ mod json;
 mod log_line;
 mod meter;
 pub mod record;
+mod sides;
 #[cfg(test)]
 mod tests;
 
@@ -65,3 +66,4 @@ pub use record::{
     Attempt, AttemptTimes, Candidate, Decision, FaultNote, HEADERS_KEPT, Identity, LossNote, Name,
     Outcome, Reading, Record, RequestFacts, Trace, Value, Word,
 };
+pub use sides::{End, Quantiles, Side, SideCount, Sides, SidesCount, Window};

@@ -12,11 +12,13 @@ mod family;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use contract::{FaultKind, Origin, Usage};
 use store::{Journal, LineWriter, RecordIndex};
 
 use crate::histogram::{EXCHANGE_US, Histogram, OVERHEAD_US};
 use crate::record::{FaultNote, Outcome, Record};
+use crate::sides::{End, Side, Sides};
 use family::Family;
 
 pub use exposition::CONTENT_TYPE;
@@ -31,7 +33,7 @@ const TENANTS_MAX: usize = 500;
 const RULES_MAX: usize = 1_000;
 /// Most use cases (of a tenant) with metrics of their own. Callers name them.
 const USE_CASES_MAX: usize = 500;
-/// Most outcomes of a reload.
+/// Most outcomes of a reload, or of a roll-out.
 const RELOADS_MAX: usize = 16;
 
 /// Statuses with a label value of their own; others are counted by class.
@@ -78,6 +80,11 @@ pub struct Meter {
     open_streams: Arc<AtomicI64>,
     reloads: Family<1, AtomicU64>,
     policy: Family<3, AtomicU64>,
+    /// Calls while a roll-out is on, by side and end.
+    plan_calls: [[AtomicU64; End::ALL.len()]; Side::ALL.len()],
+    rollouts: Family<1, AtomicU64>,
+    /// The calls of the roll-out that is on.
+    sides: ArcSwapOption<Sides>,
     watched: Mutex<Watched>,
 }
 
@@ -85,6 +92,8 @@ pub struct Meter {
 #[derive(Default)]
 struct Watched {
     plan: Option<String>,
+    /// The candidate of a roll-out, and its share.
+    rollout: Option<(String, f64)>,
     journal: Option<Arc<dyn Journal>>,
     lines: Option<Arc<LineWriter>>,
     index: Option<Arc<RecordIndex>>,
@@ -219,6 +228,9 @@ impl Meter {
             open_streams: Arc::default(),
             reloads: Family::new(["outcome"], 0, RELOADS_MAX),
             policy: Family::new(["mode", "verdict", "rule"], 2, RULES_MAX),
+            plan_calls: Default::default(),
+            rollouts: Family::new(["outcome"], 0, RELOADS_MAX),
+            sides: ArcSwapOption::empty(),
             watched: Mutex::default(),
         }
     }
@@ -308,6 +320,42 @@ impl Meter {
     /// The plan that is now in force, by its digest.
     pub fn plan_in_force(&self, digest: &str) {
         self.watched().plan = Some(digest.to_owned());
+    }
+
+    /// A roll-out begins, with nothing counted. Before the first call is held
+    /// to its candidate.
+    pub fn rollout_begins(&self) {
+        self.sides.store(Some(Arc::default()));
+    }
+
+    /// The candidate that is rolled out, and its share from 0 to 1; or that
+    /// there is none.
+    pub fn rollout_share(&self, share: Option<(&str, f64)>) {
+        if share.is_none() {
+            self.sides.store(None);
+        }
+        self.watched().rollout = share.map(|(digest, share)| (digest.to_owned(), share));
+    }
+
+    /// Counts a roll-out by how it ended, such as `promoted`.
+    pub fn rollout_ended(&self, outcome: &'static str) {
+        self.rollouts.get([outcome]).fetch_add(1, Relaxed);
+    }
+
+    /// The calls of the roll-out that is on.
+    pub fn sides(&self) -> Option<Arc<Sides>> {
+        self.sides.load_full()
+    }
+
+    /// Counts a finished call of a roll-out.
+    pub fn count_side(&self, sides: &Sides, side: Side, record: &Record) {
+        let end = End::of(record);
+        sides.count(side, end, record);
+        let nth = match side {
+            Side::InForce => 0,
+            Side::Candidate => 1,
+        };
+        self.plan_calls[nth][end.index()].fetch_add(1, Relaxed);
     }
 
     /// Counts a reload by its outcome, such as `applied` or `rejected`.

@@ -15,13 +15,13 @@ use contract::seams::Ticks;
 use contract::{Fault, FaultKind, Loss, Operation, Origin, Retry};
 use dialects::{Asked, Dialect, Head, Route, Tally};
 use evidence::{
-    Attempt, FaultNote, InFlight, LossNote, Outcome, Record, RequestId, RouteKey, Slot,
+    Attempt, FaultNote, InFlight, LossNote, Outcome, Record, RequestId, RouteKey, Side, Sides, Slot,
 };
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use judge::{Identified, Readings};
-use plan::{Plan, ProviderPlan};
+use plan::{Plan, ProviderPlan, Rollout};
 use store::Ticket;
 
 use crate::Flow;
@@ -48,6 +48,10 @@ pub struct Caller {
 pub struct Exchange {
     pub(crate) flow: Arc<Flow>,
     pub(crate) plan: Arc<Plan>,
+    /// The roll-out that is on, until it is known who calls.
+    rollout: Option<Arc<Rollout>>,
+    /// The side of it that the caller is on, and where its end is counted.
+    pub(crate) on_side: Option<(Side, Arc<Sides>)>,
     pub(crate) id: RequestId,
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) route: Route,
@@ -134,13 +138,16 @@ impl Flow {
         record.operation = route.operation.name().into();
         record.contract = plan::CONTRACT;
         record.decider = judge::DECIDER;
-        let plan = self.plan.load_full();
+        let in_force = self.plan.load();
+        let (plan, rollout) = (in_force.plan.clone(), in_force.rollout.clone());
         record.plan = Some(plan.digest.clone());
         let slot = self.evidence.admit();
         let mut exchange = Box::new(Exchange {
             arrived: self.clock.now(),
             flow: self.clone(),
             plan,
+            rollout,
+            on_side: None,
             id,
             dialect,
             route,
@@ -211,7 +218,12 @@ impl Exchange {
             }
             return Err(fault);
         }
-        let found = self.identify(&caller)?;
+        let mut found = self.identify(&caller)?;
+        if let Some(rollout) = self.rollout.take()
+            && self.take_side(&rollout, &found.consumer)
+        {
+            found = self.identify(&caller)?;
+        }
         self.check_brought(&found.consumer)?;
         self.address = found.address;
         if let Some(life) = found.life {
@@ -333,6 +345,9 @@ impl Exchange {
             let last_us = *attempt.times.last_us.get_or_insert(elapsed_us);
             let sent_us = attempt.times.sent_us.unwrap_or(last_us);
             record.overhead_us = Some(elapsed_us.saturating_sub(last_us.saturating_sub(sent_us)));
+        }
+        if let Some((side, sides)) = &self.on_side {
+            self.flow.evidence.meter().count_side(sides, *side, record);
         }
         let served = record.served();
         let key = RouteKey {

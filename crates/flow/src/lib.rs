@@ -24,6 +24,7 @@ mod path;
 mod policy;
 mod prepare;
 mod reply;
+mod rollout;
 mod stream;
 mod tokens;
 mod whole;
@@ -37,7 +38,7 @@ use access::LiveKeys;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
-use plan::Plan;
+use plan::InForce;
 use providers::Loans;
 
 pub use exchange::{Caller, Exchange};
@@ -47,8 +48,9 @@ pub use tokens::{AskForKeys, Tokens};
 
 /// What every exchange of a worker needs.
 pub struct Flow {
-    /// The plan in force; each exchange loads it once.
-    pub plan: Arc<ArcSwap<Plan>>,
+    /// The plan in force, and the candidate of a roll-out; each exchange loads
+    /// it once.
+    pub plan: Arc<ArcSwap<InForce>>,
     /// Keys that were made at run time; read once by each exchange.
     pub keys: Arc<ArcSwap<LiveKeys>>,
     /// Tokens of identity providers.

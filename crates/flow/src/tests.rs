@@ -7,6 +7,7 @@ mod metadata;
 mod models;
 mod observe;
 mod policy;
+mod rollout;
 mod rules;
 mod world;
 

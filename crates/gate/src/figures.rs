@@ -4,12 +4,12 @@
 //!
 //! Deliberately not here: showing it (`admin`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use admin::{ConnectionFigures, Figures, IssuerFigures, ListenerFigures, PoolFigures};
-use plan::Plan;
+use plan::{InForce, Plan};
 use transport::HttpWire;
 
 use crate::edge::control::Control;
@@ -52,8 +52,8 @@ impl Gauges {
         self.0.edges.get_or_init(|| edges);
     }
 
-    /// The figures of this moment, under this plan.
-    pub(crate) fn take(&self, plan: &Plan, keys: &IssuerKeys) -> Figures {
+    /// The figures of this moment, under these plans.
+    pub(crate) fn take(&self, plan: &InForce, keys: &IssuerKeys) -> Figures {
         let edges = self.0.edges.get().map_or(&[][..], Vec::as_slice);
         let mut connections = ConnectionFigures::default();
         let mut listeners = Vec::new();
@@ -81,19 +81,23 @@ impl Gauges {
         }
     }
 
-    /// Every endpoint of the plan, and those of earlier plans that are still
+    /// Every endpoint of the plans, and those of earlier plans that are still
     /// connected to. A limit is that of one worker, so they add up.
-    fn pools(&self, plan: &Plan) -> Vec<PoolFigures> {
+    fn pools(&self, plans: &InForce) -> Vec<PoolFigures> {
         let wires: Vec<Arc<HttpWire>> = {
             let wires = self.0.wires.lock().unwrap_or_else(PoisonError::into_inner);
             wires.iter().filter_map(Weak::upgrade).collect()
         };
         let mut pools: BTreeMap<String, PoolFigures> = BTreeMap::new();
-        for provider in &plan.providers {
+        let mut named = BTreeSet::new();
+        for provider in plans.plans().flat_map(|plan| &plan.providers) {
             let Some(endpoint) = &provider.endpoint else {
                 continue;
             };
             let pool = pools.entry(endpoint.id.clone()).or_default();
+            if !named.insert((endpoint.id.clone(), provider.name.clone())) {
+                continue;
+            }
             pool.provider = Some(match pool.provider.take() {
                 Some(others) => format!("{others}, {}", provider.name),
                 None => provider.name.to_string(),

@@ -14,7 +14,7 @@ use access::jwt::{Heard, Held, KeySet, KeySets, Source, Step};
 use arc_swap::ArcSwap;
 use contract::seams::{Outbound, Wire};
 use flow::{AskForKeys, Tokens};
-use plan::Plan;
+use plan::{InForce, Plan};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -91,11 +91,15 @@ impl IssuerKeys {
             .collect()
     }
 
-    /// Fetches what a plan needs from now on, and waits, for as long as is
-    /// bearable, until each issuer answered or failed. To be called before the
-    /// plan is put in force; keys of the plan before stay until the next call.
-    pub(crate) fn follow(&self, plan: &Plan) {
-        let sources = sources(plan);
+    /// Fetches what these plans need from now on, and waits, for as long as is
+    /// bearable, until each issuer answered or failed. To be called before a
+    /// new plan is put in force; keys of those before stay until the next call.
+    pub(crate) fn follow(&self, plans: &InForce) {
+        let mut seen = HashSet::new();
+        let all = plans.plans().flat_map(|plan| sources(plan));
+        let sources: Vec<Arc<Source>> = all
+            .filter(|source| seen.insert(source.id().clone()))
+            .collect();
         let ids: HashSet<Arc<str>> = sources.iter().map(|source| source.id().clone()).collect();
         self.desk.keep(&ids);
         if let Err(why) = self.tender.want(sources) {

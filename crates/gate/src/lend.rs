@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use plan::Plan;
+use plan::InForce;
 use providers::{Heard, Lender, Lent, Loan, Loans, Step, Upkeep};
 
 use crate::tender::{Tender, Ward, World};
@@ -76,11 +76,11 @@ impl Lending {
         self.desk.loans.clone()
     }
 
-    /// Borrows what a plan needs from now on, and waits, for as long as is
-    /// bearable, until each source answered or failed. To be called before the
-    /// plan is put in force; keys of the plan before stay until the next call.
-    pub(crate) fn follow(&self, plan: &Plan) {
-        let lenders = lenders(plan);
+    /// Borrows what these plans need from now on, and waits, for as long as is
+    /// bearable, until each source answered or failed. To be called before a
+    /// new plan is put in force; keys of those before stay until the next call.
+    pub(crate) fn follow(&self, plans: &InForce) {
+        let lenders = lenders(plans);
         let ids: HashSet<Arc<str>> = lenders.iter().map(|lender| lender.id().clone()).collect();
         {
             let mut kept = self.before.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,11 +98,12 @@ impl Lending {
     }
 }
 
-/// The lenders of a plan, each once.
-fn lenders(plan: &Plan) -> Vec<Arc<Lender>> {
+/// The lenders of these plans, each once.
+fn lenders(plans: &InForce) -> Vec<Arc<Lender>> {
     let mut seen = HashSet::new();
-    plan.providers
-        .iter()
+    plans
+        .plans()
+        .flat_map(|plan| &plan.providers)
         .filter_map(|provider| provider.account.lender.clone())
         .filter(|lender| seen.insert(lender.id().clone()))
         .collect()

@@ -22,6 +22,8 @@ mod plans;
 mod policy;
 mod records;
 mod reload;
+mod rollout;
+mod rounds;
 mod run;
 mod serve;
 mod tender;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use admin::{Audit, Author, Compile, Plans, Reply, Versions};
 use contract::seams::Clock as _;
-use plan::{Kept, Owner};
+use plan::{Kept, Owner, Plan};
 use transport::RealClock;
 
 use crate::config::{First, Loaded, Loader, Origin};
@@ -86,6 +86,7 @@ impl Keeping {
     }
 
     /// The one way by which a plan comes in force, of which this is the first.
+    /// A roll-out that was on goes on.
     ///
     /// # Errors
     /// The first plan cannot be noted.
@@ -93,7 +94,7 @@ impl Keeping {
         self,
         loader: Arc<Loader>,
         maker: Arc<Maker>,
-        now: (String, Kept),
+        now: (Arc<Plan>, Kept),
     ) -> io::Result<Arc<Plans>> {
         let Self {
             audit,
@@ -102,14 +103,18 @@ impl Keeping {
             author,
         } = self;
         let owner = first.owner;
+        let making = maker.clone();
         let compile: Compile = Arc::new(move |text| match loader.load_text(text, &first) {
-            Ok(loaded) => Ok(maker.candidate(loaded)),
+            Ok(loaded) => Ok(making.candidate(loaded)),
             Err(failure) => Err(failure.diagnostics),
         });
-        let plans = Plans::new(versions, audit, owner, compile, now);
+        let plans = Plans::new(versions, audit, owner, maker.hands(compile), now);
         let author = Author::itself(author, RealClock::new().unix_us());
         let told = |reply: Reply| io::Error::other(message(&reply));
         plans.begin(&author).map_err(told)?;
+        if let Some(text) = plans.resume(&author).map_err(told)? {
+            crate::say(&text);
+        }
         Ok(Arc::new(plans))
     }
 }

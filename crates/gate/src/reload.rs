@@ -8,9 +8,9 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use admin::{Applied, Author, By, Candidate, How, Plans, Reply};
+use admin::{Applied, Author, By, Candidate, Compile, Hands, How, Plans, Put, Reply, RolloutEnd};
 use contract::seams::Clock as _;
-use plan::{Diagnostic, Owner};
+use plan::{Diagnostic, InForce, Owner, Plan};
 use transport::RealClock;
 
 use crate::config::{Loaded, Outcome};
@@ -42,19 +42,65 @@ impl Maker {
         if loaded.document.plans.owner != self.owner {
             restart_needed.push("plans.owner");
         }
-        let (house, plan) = (self.house.clone(), loaded.compiled.plan);
         Candidate {
-            digest: plan.digest.to_string(),
+            plan: Arc::new(loaded.compiled.plan),
             kept: loaded.kept,
             restart_needed,
-            put_in_force: Box::new(move || {
-                house.evidence.meter().plan_in_force(&plan.digest);
-                house.gauges.plan_loaded(RealClock::new().unix_us());
-                house.lending.follow(&plan);
-                house.issuers.follow(&plan);
-                house.plan.store(Arc::new(plan));
-            }),
         }
+    }
+
+    /// How plans of the admin API are made, and how all are put in force.
+    pub(crate) fn hands(&self, compile: Compile) -> Hands {
+        let house = self.house.clone();
+        let put: Put = Arc::new(move |next, ended| house.put(next, ended));
+        Hands { compile, put }
+    }
+}
+
+impl House {
+    /// Puts a plan, and perhaps its candidate, in force.
+    fn put(&self, next: InForce, ended: Option<RolloutEnd>) {
+        let before = self.plan.load_full();
+        let meter = self.evidence.meter();
+        if !Arc::ptr_eq(&before.plan, &next.plan) {
+            meter.plan_in_force(&next.plan.digest);
+            self.gauges.plan_loaded(RealClock::new().unix_us());
+        }
+        let candidate = next
+            .rollout
+            .as_ref()
+            .map(|rollout| rollout.candidate.clone());
+        if let Some(rollout) = &next.rollout {
+            if before.rollout.is_none() {
+                meter.rollout_begins();
+            }
+            let share = f64::from(rollout.share.hundredths()) / 10_000.0;
+            meter.rollout_share(Some((&rollout.candidate.digest, share)));
+        }
+        let is_known = |plan: &Arc<Plan>| before.plans().any(|known| Arc::ptr_eq(known, plan));
+        let is_new = !next.plans().all(is_known);
+        let next = Arc::new(next);
+        // What a new plan needs is fetched first. Where one only goes, it goes
+        // at once.
+        if is_new {
+            self.follow(&next);
+        }
+        self.plan.store(next.clone());
+        if !is_new && before.plans().count() != next.plans().count() {
+            self.follow(&next);
+        }
+        if candidate.is_none() {
+            meter.rollout_share(None);
+        }
+        if let Some(ended) = ended {
+            meter.rollout_ended(ended.name());
+        }
+    }
+
+    /// Fetches what these plans need, and waits for it as long as is bearable.
+    pub(crate) fn follow(&self, in_force: &InForce) {
+        self.lending.follow(in_force);
+        self.issuers.follow(in_force);
     }
 }
 
@@ -187,7 +233,7 @@ impl Applier {
     }
 
     fn in_force(&self) -> Arc<str> {
-        self.maker.house.plan.load().digest.clone()
+        self.maker.house.plan.load().plan.digest.clone()
     }
 
     /// Asks for a reload on somebody's behalf and waits for what becomes of it.

@@ -22,6 +22,7 @@ use crate::key_file;
 use crate::plans::Keeping;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
+use crate::rollout;
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
 use crate::virtual_keys::VirtualKeys;
 
@@ -91,7 +92,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
     let keys = VirtualKeys::open(&data_dir)?;
     keys.show(records.evidence.meter());
-    let tender = keys.tend()?;
+    let key_rounds = keys.tend()?;
     let house = House {
         keys,
         ..records.house(compiled.plan)
@@ -104,16 +105,17 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         kept,
     };
     let (state, on_hangup) = operate(start, loader, keeping, &records, &house)?;
+    let plans = state.plans.clone();
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let door = AdminDoor::new(state, house.health.clone(), clock);
-    house.lending.follow(&house.plan.load());
-    house.issuers.follow(&house.plan.load());
+    house.follow(&house.plan.load());
+    let rollout_rounds = rollout::tend(house.clone(), plans)?;
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), on_hangup)?;
     gateway.open();
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
-    drop(tender);
+    drop((key_rounds, rollout_rounds));
     records.close();
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",
@@ -147,7 +149,7 @@ fn operate(
     let workers = start.shape.workers;
     let maker = Arc::new(Maker::new(house.clone(), start.shape, keeping.owner()));
     let (audit, author) = (keeping.audit.clone(), keeping.author());
-    let now = (house.plan.load().digest.to_string(), start.kept);
+    let now = (house.plan.load().plan.clone(), start.kept);
     let plans = keeping.plans(loader.clone(), maker.clone(), now)?;
     let applier = Applier::new(maker, plans.clone(), start.name, author);
     let reloader = {

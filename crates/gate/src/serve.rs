@@ -14,7 +14,8 @@ use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
 use flow::{Flow, Handles};
 use plan::{
-    Compiled, DrainTimes, EdgeLimits, EvidenceSettings, Listener as Wanted, LogEntry, Plan, Where,
+    Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
+    Plan, Where,
 };
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
 
@@ -108,8 +109,8 @@ impl Shape {
 /// What is shared by everything that runs.
 #[derive(Clone)]
 pub(crate) struct House {
-    /// The plan in force.
-    pub(crate) plan: Arc<ArcSwap<Plan>>,
+    /// The plan in force, and the candidate of a roll-out.
+    pub(crate) plan: Arc<ArcSwap<InForce>>,
     /// Where records go.
     pub(crate) evidence: Evidence,
     /// Whether we serve.
@@ -377,7 +378,7 @@ impl Records {
         let gauges = Gauges::default();
         gauges.plan_loaded(RealClock::new().unix_us());
         House {
-            plan: Arc::new(ArcSwap::from_pointee(plan)),
+            plan: Arc::new(ArcSwap::from_pointee(plan.into())),
             evidence: self.evidence.clone(),
             health: Health::default(),
             gauges,

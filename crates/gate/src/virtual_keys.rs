@@ -10,8 +10,7 @@ mod digest_key;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use access::{Consumer, KeyLife, LiveKey, LiveKeys};
@@ -22,6 +21,8 @@ use contract::seams::Clock;
 use evidence::{Meter, Sample};
 use store::{KeyRow, KeyState, Keys, KeysError, MemoryKeys, OnRevoke, SqliteKeys};
 use transport::RealClock;
+
+use crate::rounds::Rounds;
 
 /// File of the data folder with the keys.
 const STORE_FILE: &str = "keys.sqlite";
@@ -128,16 +129,15 @@ impl VirtualKeys {
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn tend(&self) -> io::Result<Tender> {
+    pub(crate) fn tend(&self) -> io::Result<Rounds> {
         let desk = self.desk.clone();
-        let stop = Arc::<Stop>::default();
-        let told = stop.clone();
-        let thread = std::thread::Builder::new()
-            .name("keys".to_owned())
-            .spawn(move || tend(&desk, &told))?;
-        Ok(Tender {
-            stop,
-            thread: Some(thread),
+        let mut looks = 0u32;
+        Rounds::start("keys", LOOK_EVERY, move |is_over| {
+            desk.look();
+            looks = looks.wrapping_add(1);
+            if is_over || looks.is_multiple_of(LOOKS_PER_WRITE) {
+                desk.write_uses();
+            }
         })
     }
 }
@@ -366,53 +366,6 @@ fn consumer(row: &KeyRow) -> Consumer {
 
 fn fill(random: &mut [u8]) -> io::Result<()> {
     getrandom::fill(random).map_err(|error| io::Error::other(error.to_string()))
-}
-
-/// Tells the tender's thread to end.
-#[derive(Default)]
-struct Stop {
-    is_over: Mutex<bool>,
-    told: Condvar,
-}
-
-/// Keeps the table in step for as long as it is held.
-pub(crate) struct Tender {
-    stop: Arc<Stop>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Tender {
-    fn drop(&mut self) {
-        *self
-            .stop
-            .is_over
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = true;
-        self.stop.told.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // A tender that panicked has said so itself.
-            drop(thread.join());
-        }
-    }
-}
-
-fn tend(desk: &Desk, stop: &Stop) {
-    let mut looks = 0u32;
-    loop {
-        let is_over = stop.is_over.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = stop
-            .told
-            .wait_timeout_while(is_over, LOOK_EVERY, |is_over| !*is_over);
-        let is_over = *waited.unwrap_or_else(PoisonError::into_inner).0;
-        desk.look();
-        looks = looks.wrapping_add(1);
-        if is_over || looks.is_multiple_of(LOOKS_PER_WRITE) {
-            desk.write_uses();
-        }
-        if is_over {
-            return;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //! text that its output holds; a text that begins with `HTTP/1.1` is the
 //! status, otherwise it is 200. A block marked `yaml,test` is the
 //! configuration for the examples of its page; without one the sandbox
-//! answers under every name, as it does without a configuration.
+//! answers under every name, as it does without a configuration. One marked
+//! `yaml,next` is the file `next.yaml` for them.
 //!
 //! Deliberately not here: pages that other crates hold (`plan`, `admin`).
 
@@ -28,6 +29,8 @@ use gateway::Gateway;
 /// The marks of blocks: a block begins with one of them.
 const CONFIGURATION: &str = "yaml";
 const TESTED_CONFIGURATION: &str = "yaml,test";
+/// The document that examples apply.
+const NEXT_CONFIGURATION: &str = "yaml,next";
 /// Cases of policy for the first configuration of the page.
 const CASES: &str = "yaml,cases";
 const TESTED_COMMANDS: &str = "sh,test";
@@ -42,6 +45,7 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/metadata.md",
     "docs/models.md",
     "docs/observe.md",
+    "docs/plans.md",
     "docs/providers.md",
     "docs/quickstart.md",
     "docs/sandbox.md",
@@ -100,6 +104,9 @@ fn the_examples_do_what_they_say() {
         }
         let configuration = blocks(&text, TESTED_CONFIGURATION);
         let gateway = Gateway::start(configuration.first().map(|(_, text)| text.as_str()));
+        for (_, next) in blocks(&text, NEXT_CONFIGURATION) {
+            gateway.give("next.yaml", &next);
+        }
         for (at, block) in commands {
             for example in examples(&block) {
                 let said = gateway.run(&example.command);
@@ -156,7 +163,7 @@ fn examples(block: &str) -> Vec<Example> {
 fn the_configurations_are_usable() {
     for name in pages() {
         let text = page::text(&name);
-        let all = [CONFIGURATION, TESTED_CONFIGURATION]
+        let all = [CONFIGURATION, TESTED_CONFIGURATION, NEXT_CONFIGURATION]
             .iter()
             .flat_map(|mark| blocks(&text, mark));
         for (at, block) in all {

@@ -18,6 +18,7 @@ mod path;
 mod plan;
 mod reference;
 mod role;
+mod rollout;
 mod show;
 mod yaml;
 
@@ -39,6 +40,9 @@ pub use plan::{
 };
 pub use reference::{reference, rule_pages};
 pub use role::Role;
+pub use rollout::{
+    Abort, Breach, Figures, InForce, Pick, Range, Rollout, Share, SideFigures, Spread,
+};
 pub use show::{show, show_json};
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl World {
         };
         let evidence = Evidence::new(journal.clone(), Arc::new(Meter::new()), LogLine::Off, None);
         let flow = Arc::new(Flow {
-            plan: Arc::new(ArcSwap::from_pointee(plan(&scenario))),
+            plan: Arc::new(ArcSwap::from_pointee(plan(&scenario).into())),
             wire,
             clock: Arc::new(clock.clone()),
             dice: Arc::new(SimDice(Mutex::new(scenario.chance.fork()))),

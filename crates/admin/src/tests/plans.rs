@@ -231,7 +231,7 @@ fn hostile_notes_stay_notes_and_the_fields_of_bodies_are_described() {
     // Each of them is taken, and no other.
     assert_eq!(
         fields("/v1/plans"),
-        ["document", "note", "expected", "dry_run"]
+        ["document", "note", "expected", "dry_run", "rollout"]
     );
     assert_eq!(fields("/v1/plans/{digest}/rollback"), ["note", "expected"]);
     assert_eq!(fields("/v1/keys/{key}/rotate"), ["overlap"]);
@@ -245,17 +245,10 @@ fn hostile_notes_stay_notes_and_the_fields_of_bodies_are_described() {
 #[test]
 fn two_processes_that_see_one_change_note_it_once() {
     let home = tempfile::tempdir().unwrap();
-    let (old, audit, _) = plans(home.path(), FIRST, plan::Owner::File);
-    let (new, ..) = plans(home.path(), FIRST, plan::Owner::File);
-    let candidate = || {
-        let (compiled, kept) = compile(SECOND).unwrap();
-        Candidate {
-            digest: compiled.plan.digest.to_string(),
-            kept,
-            restart_needed: Vec::new(),
-            put_in_force: Box::new(|| {}),
-        }
-    };
+    let meter = Arc::new(Meter::new());
+    let (old, audit, _) = plans(home.path(), FIRST, plan::Owner::File, &meter);
+    let (new, ..) = plans(home.path(), FIRST, plan::Owner::File, &meter);
+    let candidate = || candidate(compile(SECOND).unwrap());
     let author = Author::itself("file", NOW_US);
     for (plans, number) in [(&new, Some(2)), (&old, None), (&old, None)] {
         let applied = plans
@@ -419,7 +412,7 @@ fn after_a_restart_the_plan_of_the_api_is_known() {
         request_id: RequestId::mint(NOW_US, 1),
         now_us: NOW_US,
     };
-    let (first, ..) = plans(home.path(), FIRST, plan::Owner::Api);
+    let (first, ..) = plans(home.path(), FIRST, plan::Owner::Api, &Arc::default());
     let versions = || Versions::open(&home.path().join("plans")).unwrap();
     assert_eq!(
         versions().of_api().unwrap(),
@@ -432,14 +425,14 @@ fn after_a_restart_the_plan_of_the_api_is_known() {
     let (version, document) = versions().of_api().unwrap().unwrap();
     assert!(document.contains("large"), "{document}");
     // Starting with it is no change.
-    let (_, _, plan) = plans(home.path(), &document, plan::Owner::Api);
+    let (_, _, plan) = plans(home.path(), &document, plan::Owner::Api, &Arc::default());
     assert_eq!(*plan.load().digest, *version.digest);
     assert_eq!(versions().list().unwrap().len(), 2);
     // A secret that it refers to changed: another plan, still of the API.
-    plans(home.path(), THIRD, plan::Owner::Api);
+    plans(home.path(), THIRD, plan::Owner::Api, &Arc::default());
     assert_eq!(versions().of_api().unwrap().unwrap().0.how, How::Restart);
     // The file takes it back.
-    plans(home.path(), FIRST, plan::Owner::File);
+    plans(home.path(), FIRST, plan::Owner::File, &Arc::default());
     assert_eq!(versions().of_api().unwrap(), None);
     let numbers: Vec<u64> = versions()
         .list()

@@ -38,9 +38,9 @@ fn expected(path: &str, method: &str) -> (&'static str, bool) {
         ("GET", "/v1/audit") => ("admin auditor", true),
         ("POST", "/v1/reload") => ("operator admin", false),
         ("POST", "/v1/plans" | "/v1/plans/{digest}/rollback") => ("admin", false),
-        ("GET", "/metrics" | "/v1/plans" | "/v1/plans/{digest}" | "/v1/plans/{digest}/diff") => {
-            ("viewer operator admin auditor", false)
-        }
+        ("POST", "/v1/rollout" | "/v1/rollout/promote" | "/v1/rollout/abort") => ("admin", false),
+        ("GET", "/metrics" | "/v1/plans" | "/v1/plans/{digest}" | "/v1/plans/{digest}/diff")
+        | ("GET", "/v1/rollout") => ("viewer operator admin auditor", false),
         ("GET", "/openapi.json" | "/v1/records" | "/v1/records/{record}" | "/v1/plan")
         | ("GET", "/v1/status") => ("viewer operator admin auditor", true),
         (method, path) if path.starts_with("/v1/keys") => match method {

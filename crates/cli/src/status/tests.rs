@@ -8,6 +8,10 @@ fn status() -> Value {
     json!({
         "version": "1.2.3", "started": "2026-11-21T10:00:00.000000Z", "uptime_ms": 93_784_000,
         "workers": 2, "plan": "9f2c", "plan_loaded": "2026-11-21T11:00:00.000000Z",
+        "rollout": {
+            "candidate": "77aa", "percent": 12.5, "tenants": ["acme"],
+            "calls": {"in_force": 75, "candidate": 25}
+        },
         "in_flight": 3, "open_streams": 1,
         "journal": {"written": 7, "queued": 0, "slots_in_use": 3, "slots_max": 100, "errors": 0},
         "index": {"lag": 2, "error": null},
@@ -29,6 +33,7 @@ fn everything_an_operator_asks_first_is_on_one_page() {
 version      1.2.3
 up           1 d 2 h since 2026-11-21T10:00:00.000000Z
 plan         9f2c, loaded 2026-11-21T11:00:00.000000Z
+roll-out     77aa for 12.5 % of the callers and tenants acme: 25 of 100 calls since it is on
 calls        3 under way, 1 of them streams; 2 workers
 journal      7 written, 0 waiting, 3 of 100 slots in use
 index        2 records behind

@@ -17,6 +17,7 @@ use store::{Health, process};
 use super::family::Labels;
 use super::{Calls, Meter, ORIGINS, OUTCOMES, STATUS_CLASSES, STATUSES, TOKEN_CLASSES, Used};
 use crate::histogram::Histogram;
+use crate::sides::{End, Side};
 
 /// Content type of [`Meter::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -40,6 +41,7 @@ impl Collector for View {
         page.exchanges(&self.0)?;
         page.overflow(&self.0)?;
         page.plan(&self.0)?;
+        page.rollout(&self.0)?;
         page.journal(&self.0)?;
         page.index(&self.0)?;
         page.watched(&self.0)?;
@@ -187,6 +189,34 @@ impl Page<'_> {
         }
         let mut build = self.metric("tollgate_build", "The running build", MetricType::Info)?;
         build.encode_info(&vec![("version", env!("CARGO_PKG_VERSION"))])
+    }
+
+    fn rollout(&mut self, meter: &Meter) -> Result<(), Error> {
+        let rollout = meter.watched().rollout.clone();
+        if let Some((candidate, share)) = rollout {
+            let help = "Share of the callers that a roll-out holds to its candidate, 0 to 1";
+            let name = "tollgate_plan_rollout_share";
+            let mut gauge = self.metric(name, help, MetricType::Gauge)?;
+            gauge
+                .encode_family(&vec![("candidate", candidate)])?
+                .encode_gauge(&share)?;
+        }
+        let help = "Calls while a roll-out is on, by the plan they ran under and how they ended";
+        let mut calls = self.counter("tollgate_plan_calls", help)?;
+        for (side, counts) in Side::ALL.iter().zip(&meter.plan_calls) {
+            for (end, count) in End::ALL.iter().zip(counts) {
+                let labels = vec![
+                    ("side", side.name().to_owned()),
+                    ("outcome", end.name().to_owned()),
+                ];
+                count_seen(&mut calls, labels, count.load(Relaxed))?;
+            }
+        }
+        let mut ended = self.counter("tollgate_plan_rollouts", "Roll-outs by how they ended")?;
+        for (labels, member) in meter.rollouts.members() {
+            count_all(&mut ended, labels, member.load(Relaxed))?;
+        }
+        Ok(())
     }
 
     fn journal(&mut self, meter: &Meter) -> Result<(), Error> {

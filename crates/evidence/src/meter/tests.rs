@@ -231,3 +231,46 @@ fn gauges_of_other_rooms_are_read_when_rendered() {
         3.0
     );
 }
+
+#[test]
+fn a_roll_out_shows_its_share_and_both_sides() {
+    use crate::sides::Side;
+    let meter = Arc::new(Meter::new());
+    assert!(meter.sides().is_none());
+    meter.rollout_begins();
+    meter.rollout_share(Some(("0123456789abcdef", 0.25)));
+    let sides = meter.sides().unwrap();
+    meter.count_side(&sides, Side::InForce, &sample::usual());
+    let denied = Record {
+        fault: Some(FaultNote {
+            kind: "forbidden".into(),
+            ..FaultNote::default()
+        }),
+        ..sample::usual()
+    };
+    meter.count_side(&sides, Side::Candidate, &denied);
+    meter.count_side(&sides, Side::Candidate, &denied);
+    let shown = page(&meter);
+    assert_eq!(
+        shown[r#"tollgate_plan_rollout_share{candidate="0123456789abcdef"}"#],
+        0.25
+    );
+    for (side, outcome, count) in [("in_force", "ok", 1.0), ("candidate", "denied", 2.0)] {
+        let name = format!(r#"tollgate_plan_calls_total{{side="{side}",outcome="{outcome}"}}"#);
+        assert_eq!(shown[&name], count);
+    }
+    meter.rollout_share(None);
+    meter.rollout_ended("aborted");
+    assert!(meter.sides().is_none());
+    let page = page(&meter);
+    assert!(!page.keys().any(|name| name.contains("rollout_share")));
+    assert_eq!(
+        page[r#"tollgate_plan_rollouts_total{outcome="aborted"}"#],
+        1.0
+    );
+    // What was counted stays counted.
+    assert_eq!(
+        page[r#"tollgate_plan_calls_total{side="candidate",outcome="denied"}"#],
+        2.0
+    );
+}

@@ -56,7 +56,7 @@ fn changed(providers: &[(&str, &str)], change: impl FnOnce(&mut Plan)) -> World 
     let world = World::new(providers, vec![Ok(Script::json(200, ANSWER))]);
     let mut plan = plan(providers);
     change(&mut plan);
-    world.flow.plan.store(Arc::new(plan));
+    world.flow.plan.store(Arc::new(plan.into()));
     world
 }
 
@@ -494,7 +494,7 @@ fn a_call_that_tells_nothing_is_passed_as_it_came() {
     let mut plan = plan(&KINDS[..1]);
     plan.models
         .name("m", vec![routing::Candidate::new(0, "m", None)]);
-    world.flow.plan.store(Arc::new(plan));
+    world.flow.plan.store(Arc::new(plan.into()));
     assert_eq!(world.call(CHAT, ASK).status, 200);
     let seen = world.wire.seen.lock().expect("unpoisoned");
     assert_eq!(seen[0].body.len(), 1, "one piece, not spliced");

@@ -26,7 +26,7 @@ fn world(allowed: Option<&[&str]>) -> World {
         ..Consumer::new("k", "t", "a")
     };
     assert!(plan.keys.add(&Secret::new("tg-test".into()), consumer));
-    world.flow.plan.store(Arc::new(plan));
+    world.flow.plan.store(Arc::new(plan.into()));
     world
 }
 

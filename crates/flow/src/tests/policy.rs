@@ -12,7 +12,7 @@ use crate::{Caller, ReplyBody};
 fn with_settings(world: &World, change: impl FnOnce(&mut plan::Settings)) {
     let mut plan = super::world::plan(&[("anthropic", "anthropic")]);
     change(&mut plan.settings);
-    world.flow.plan.store(Arc::new(plan));
+    world.flow.plan.store(Arc::new(plan.into()));
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl World {
         let journal = Arc::new(MemoryJournal::new(64, 64));
         let evidence = Evidence::new(journal.clone(), Arc::new(Meter::new()), LogLine::Off, None);
         let flow = Arc::new(Flow {
-            plan: Arc::new(ArcSwap::from_pointee(plan)),
+            plan: Arc::new(ArcSwap::from_pointee(plan.into())),
             wire: wire.clone(),
             clock: Arc::new(FakeClock::default()),
             dice: Arc::new(FakeDice(AtomicU64::new(1))),

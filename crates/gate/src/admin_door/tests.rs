@@ -4,10 +4,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use admin::{AdminKey, Applied, Audit, Figures, Plans, Versions};
+use admin::{AdminKey, Applied, Audit, Figures, Hands, Plans, Versions};
 use arc_swap::ArcSwap;
 use contract::Secret;
 use evidence::{Evidence, LogLine, Meter, Record, RequestId, RouteKey};
+use plan::InForce;
 use store::MemoryJournal;
 use transport::RealClock;
 
@@ -50,15 +51,18 @@ impl World {
             ring_key: [1; 32],
             digest_key: [2; 32],
         };
-        let plan = plan::compile(&draft, &given).unwrap().plan;
+        let plan = InForce::from(plan::compile(&draft, &given).unwrap().plan);
         let dir = tempfile::tempdir().unwrap();
         let audit = Audit::new(&dir.path().join("audit"), [1; 16]);
         let plans = Plans::new(
             Versions::open(&dir.path().join("plans")).unwrap(),
             audit.clone(),
             plan::Owner::Api,
-            Arc::new(|_| panic!("no document is sent")),
-            (plan.digest.to_string(), plan::keep(&draft.document)),
+            Hands {
+                compile: Arc::new(|_| panic!("no document is sent")),
+                put: Arc::new(|_, _| panic!("nothing is put in force")),
+            },
+            (plan.plan.clone(), plan::keep(&draft.document)),
         );
         let state = AdminState {
             evidence: evidence.clone(),

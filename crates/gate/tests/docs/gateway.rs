@@ -81,6 +81,11 @@ impl Gateway {
         }
     }
 
+    /// Puts a file into its folder.
+    pub(crate) fn give(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
     /// Runs one command of the book.
     pub(crate) fn run(&self, command: &str) -> Said {
         let command = command

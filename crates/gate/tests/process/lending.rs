@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use crate::gateway::{Gateway, Home};
+use crate::gateway::{Gateway, Home, KEY};
 use crate::until;
 use crate::upstream::{Asked, Upstream, json};
 
@@ -169,6 +169,43 @@ fn temporary_keys_are_fetched_used_and_renewed() {
         seen.last_call() == pair(2)
     });
     assert_eq!(gateway.complaints(), "");
+    gateway.stop();
+}
+
+#[test]
+fn a_plan_that_is_rolled_out_has_its_keys_from_the_first_call_on() {
+    let seen = Seen::lasting(3_600);
+    let server = seen.server();
+    let rest = "plans: {owner: api}\nkeys: [{id: test, secret: '${file:test.key}'}]\n\
+                listen: {data: {address: '127.0.0.1:0'}, admin: {address: '127.0.0.1:0'}}\n";
+    let home = Home::new();
+    std::fs::write(home.path("test.key"), KEY).unwrap();
+    home.configure(&Upstream::good().config(&format!("{rest}models: {{m: up/m}}")));
+    let candidate = by_instance(&server.url(), &format!("{rest}models: {{m: cloud/m}}"));
+    std::fs::write(home.path("new.yaml"), candidate).unwrap();
+    let metadata = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*server.url());
+    let gateway = start(&home, &[metadata]);
+    assert_eq!(gateway.chat("m").status, 200);
+    assert_eq!(seen.loans.load(Ordering::Relaxed), 0);
+    let admin = format!("http://{}", gateway.admin());
+    for words in [
+        &["apply", "new.yaml", "--percent", "100"][..],
+        &[
+            "rollout",
+            "set",
+            "--percent",
+            "99.99",
+            "--tenant",
+            "default",
+        ],
+        &["rollout", "promote"],
+    ] {
+        let (code, _, err) = home.run(&[&["plan"], words, &["--admin", &admin]].concat());
+        assert_eq!(code, 0, "{words:?}: {err}");
+        let answer = gateway.chat("m");
+        assert_eq!(answer.status, 200, "{words:?}: {}", answer.text());
+        assert_eq!(seen.last_call(), pair(1), "{words:?}");
+    }
     gateway.stop();
 }
 

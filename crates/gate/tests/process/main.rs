@@ -35,6 +35,7 @@ mod operator;
 mod plans;
 mod records;
 mod reload;
+mod rollout;
 mod rubbish;
 mod upstream;
 mod virtual_keys;
