@@ -40,7 +40,7 @@ impl Exchange {
         let provider = self.plan.providers[candidate.provider].clone();
         self.begin_attempt(&provider, candidate);
         if let Some(model) = provider.kind.provider.local() {
-            return self.ask_local(model, asking);
+            return self.ask_local(model, asking).await;
         }
         let operation = self.route.operation;
         let Some(dialect) = provider.dialect_for(self.dialect.id(), operation) else {
@@ -93,7 +93,7 @@ impl Exchange {
             prepared,
             stream_wanted: asking.survey.stream,
         };
-        self.read_whole(asking, shape, body)
+        self.read_whole(asking, shape, body).await
     }
 
     /// What a provider's refusal means.

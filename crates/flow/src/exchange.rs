@@ -74,6 +74,10 @@ pub struct Exchange {
     pub(crate) told_us: Option<u64>,
     /// Most output tokens, where something caps them.
     pub(crate) output_cap: Option<u64>,
+    /// BLAKE3 of the body, where an approval may be bound to it.
+    pub(crate) body_digest: [u8; 32],
+    /// The approval that the call was asked for, or that let it on.
+    pub(crate) approval: Option<HeaderValue>,
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
     /// The caller asked for usage in the stream, or its dialect always has it.
@@ -157,6 +161,8 @@ impl Flow {
             observe: None,
             told_us: None,
             output_cap: None,
+            body_digest: [0; 32],
+            approval: None,
             warnings: Vec::new(),
             stream_usage: false,
             slot: None,
@@ -362,6 +368,9 @@ impl Exchange {
             headers.insert(PROVIDER, served.provider.name_header.clone());
             headers.insert(MODEL, served.model.clone());
             headers.insert(ATTEMPTS, HeaderValue::from(self.record.attempts.len()));
+        }
+        if let Some(approval) = &self.approval {
+            headers.insert(crate::reply::APPROVAL, approval.clone());
         }
         if let Some(warnings) = self.warn_header() {
             headers.insert(crate::reply::WARN, warnings);

@@ -6,12 +6,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use access::approval::Approved;
 use access::policy::{Chain, Ruling, Verdict};
 use access::{Consumer, Content, Facts, Given, Metadata};
 use contract::{Fault, Operation, Origin};
 
 /// What policy holds a call to: owned, because it lasts as long as the answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) chain: Chain,
     pub(crate) consumer: Arc<Consumer>,
@@ -43,6 +44,14 @@ impl Held {
             address: self.address,
             now_s: self.now_s,
             content: self.content.as_ref(),
+        }
+    }
+
+    /// The same, with more that was approved.
+    pub(crate) fn approving(&self, approved: Vec<Approved>) -> Self {
+        Self {
+            chain: self.chain.approving(approved),
+            ..self.clone()
         }
     }
 

@@ -24,17 +24,21 @@ pub(crate) struct Inspector {
     /// Parts that are text, by choice and number.
     open: BTreeSet<(u32, u32)>,
     streams: Streams,
+    /// Tool calls wait for their approval, and the answer with them.
+    waits: bool,
 }
 
 impl Inspector {
     pub(crate) fn new(held: Arc<Held>) -> Self {
         let streams = held.chain.streams();
+        let waits = held.chain.tool_wait_ms() > 0;
         Self {
             held,
             rulings: Vec::new(),
             texts: BTreeMap::new(),
             open: BTreeSet::new(),
             streams,
+            waits,
         }
     }
 
@@ -47,7 +51,7 @@ impl Inspector {
         match self.streams {
             Streams::Buffered(limit) if acts => Some(limit),
             Streams::Buffered(_) | Streams::Before | Streams::Incremental | Streams::Refused => {
-                None
+                self.waits.then_some(WATCHED_BYTES_MAX)
             }
         }
     }
@@ -169,7 +173,8 @@ impl Inspector {
 
     fn judge(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         let verdict: Verdict = self.held.given(given);
-        let denied = verdict.denied().map(refused);
+        let waits = |ruling: &&Ruling| self.waits && ruling.need.is_some();
+        let denied = verdict.denied().filter(|it| !waits(it)).map(refused);
         self.rulings.extend(verdict.rulings);
         denied.map_or(Ok(()), Err)
     }

@@ -17,6 +17,8 @@ use evidence::{Decision, Reading, Value};
 use http::HeaderValue;
 use routing::Candidate;
 
+use judge::Admission;
+
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::held::Held;
@@ -34,7 +36,10 @@ impl Exchange {
     }
 
     /// Holds the call to its rules, and gives the candidates that remain.
-    pub(crate) fn decide(&mut self, asking: &mut Asking<'_>) -> Result<Arc<[Candidate]>, Fault> {
+    pub(crate) async fn decide(
+        &mut self,
+        asking: &mut Asking<'_>,
+    ) -> Result<Arc<[Candidate]>, Fault> {
         let chain = self.chain()?;
         let consumer = self.consumer()?.clone();
         if chain.is_empty() {
@@ -45,10 +50,15 @@ impl Exchange {
             };
             return judge::candidates(&self.plan, &known);
         }
-        let held = self.hold(chain, consumer, asking)?;
-        let facts = held.facts();
-        let admission = judge::admit(&self.plan, &held.consumer, &held.chain, &facts);
+        let mut held = self.hold(chain, consumer, asking)?;
+        if held.chain.may_need_approval() {
+            self.body_digest = *blake3::hash(asking.doc.bytes()).as_bytes();
+        }
+        let earlier = self.record.decisions.len();
+        let admission = self.admit_approved(&mut held).await?;
+        let approvals: Vec<Decision> = self.record.decisions.drain(earlier..).collect();
         self.note_facts(&held, &admission.verdict);
+        self.record.decisions.extend(approvals);
         self.note_rulings(&admission.verdict.rulings);
         for excluded in &admission.excluded {
             let candidate = &excluded.candidate;
@@ -75,6 +85,32 @@ impl Exchange {
         }
         self.held = Some(Arc::new(held));
         Ok(candidates)
+    }
+
+    /// Holds the call to its rules, with the approval that the caller shows
+    /// or that people give meanwhile.
+    async fn admit_approved(&mut self, held: &mut Held) -> Result<Admission, Fault> {
+        let shown = self.shown(held).await?;
+        if !shown.is_empty() {
+            held.chain = held.chain.approving(shown);
+        }
+        let mut admission = self.admission(held);
+        if !admission.needs.is_empty() {
+            match self.ask_people(held, &admission.needs).await {
+                Ok(approved) => {
+                    held.chain = held.chain.approving(approved);
+                    admission = self.admission(held);
+                }
+                Err(fault) => admission.outcome = Err(fault),
+            }
+        } else if admission.outcome.is_ok() {
+            self.use_shown().await?;
+        }
+        Ok(admission)
+    }
+
+    fn admission(&self, held: &Held) -> Admission {
+        judge::admit(&self.plan, &held.consumer, &held.chain, &held.facts())
     }
 
     fn hold(
@@ -137,13 +173,31 @@ impl Exchange {
     }
 
     /// Looks at a whole answer before the caller gets it.
-    pub(crate) fn judge_answer(&mut self, answer: &Answer) -> Result<(), Fault> {
-        let Some(mut inspector) = self.inspector() else {
+    pub(crate) async fn judge_answer(&mut self, answer: &Answer) -> Result<(), Fault> {
+        loop {
+            let Some(mut inspector) = self.inspector() else {
+                return Ok(());
+            };
+            let found = inspector.answer(answer);
+            let rulings = inspector.take_rulings();
+            self.note_rulings(&rulings);
+            let needs = pending(&rulings);
+            if needs.is_empty() {
+                return found;
+            }
+            // Each time more is approved, or the answer is refused.
+            self.approve_given(&needs).await?;
+        }
+    }
+
+    /// Has people approve what the model gave back.
+    pub(crate) async fn approve_given(&mut self, needs: &[Ruling]) -> Result<(), Fault> {
+        let Some(held) = self.held.clone() else {
             return Ok(());
         };
-        let found = inspector.answer(answer);
-        self.note_rulings(&inspector.take_rulings());
-        found
+        let approved = self.ask_people(&held, needs).await?;
+        self.held = Some(Arc::new(held.approving(approved)));
+        Ok(())
     }
 
     /// Whether a rule looks at what comes back.
@@ -241,7 +295,16 @@ impl Exchange {
     }
 }
 
-fn reading(name: &'static str, value: Value) -> Reading {
+/// The rulings that wait for an approval, if nothing else refuses.
+pub(crate) fn pending(rulings: &[Ruling]) -> Vec<Ruling> {
+    let verdict = Verdict {
+        rulings: rulings.to_vec(),
+        ..Verdict::default()
+    };
+    verdict.needs()
+}
+
+pub(crate) fn reading(name: &'static str, value: Value) -> Reading {
     Reading {
         name: name.into(),
         value,

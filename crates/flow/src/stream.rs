@@ -20,6 +20,7 @@ use http::{HeaderValue, StatusCode};
 use plan::{ProviderPlan, Times};
 use store::Ticket;
 
+use crate::approval::Aside;
 use crate::asking::Asking;
 use crate::cut_off::CutOff;
 use crate::exchange::Exchange;
@@ -205,7 +206,16 @@ impl Streaming {
             committed
         })
         .await;
-        exchange.note_rulings(&self.sight.take_rulings());
+        let rulings = self.sight.take_rulings();
+        exchange.note_rulings(&rulings);
+        let needs = crate::policy::pending(&rulings);
+        if !needs.is_empty() {
+            // A stream that waits is held back whole, so it can still go on.
+            match exchange.approve_given(&needs).await {
+                Err(fault) if self.broken.is_some() => self.broken = Some(fault),
+                asked => asked?,
+            }
+        }
         committed?;
         let now = exchange.elapsed_us();
         if let Some(attempt) = exchange.attempt_mut() {
@@ -372,6 +382,7 @@ impl Streaming {
             exchange,
             cut_off,
             declared,
+            aside: None,
             done: false,
             ticket: None,
             _open: open,
@@ -394,6 +405,8 @@ struct Going {
     cut_off: Option<CutOff>,
     /// How many losses the head of the answer declared.
     declared: usize,
+    /// The question to people that the answer ends with.
+    aside: Option<Aside>,
     done: bool,
     /// The end waits for the record, where the operator asks for that.
     ticket: Option<Ticket>,
@@ -426,6 +439,32 @@ impl Going {
             .extend(all.skip(self.declared).map(Into::into));
     }
 
+    /// Asks people for what the model gave back, if that ended the answer.
+    fn ask_aside(&mut self) -> bool {
+        let rulings = self.stream.sight.take_rulings();
+        self.exchange.note_rulings(&rulings);
+        let needs = crate::policy::pending(&rulings);
+        self.aside = match needs.is_empty() {
+            true => None,
+            false => self.exchange.ask_aside(&needs),
+        };
+        self.aside.is_some()
+    }
+
+    /// The end of an answer that people were asked for.
+    fn poll_aside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+        let Some(aside) = &mut self.aside else {
+            return Poll::Ready(None);
+        };
+        let Poll::Ready(found) = Pin::new(&mut aside.asked).poll(cx) else {
+            return Poll::Pending;
+        };
+        let said = std::mem::take(&mut aside.said);
+        self.aside = None;
+        let fault = self.exchange.told_aside(&said, found);
+        Poll::Ready(self.fail(&fault).map(Ok))
+    }
+
     /// The fault as the last bytes of the stream, in the caller's dialect.
     fn fail(&mut self, fault: &Fault) -> Option<Bytes> {
         self.exchange.record.fault = Some(FaultNote::from(fault));
@@ -446,6 +485,9 @@ impl ReplyStream for Going {
                 Some(ticket) => Pin::new(ticket).poll(cx).map(|_| None),
                 None => Poll::Ready(None),
             };
+        }
+        if self.aside.is_some() {
+            return self.poll_aside(cx);
         }
         if let Some(fault) = self.stream.broken.take() {
             return Poll::Ready(self.fail(&fault).map(Ok));
@@ -474,6 +516,9 @@ impl ReplyStream for Going {
             match self.stream.poll_more(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(fault)) => {
+                    if self.ask_aside() {
+                        return self.poll_aside(cx);
+                    }
                     return Poll::Ready(self.fail(&fault).map(Ok));
                 }
                 Poll::Pending => break,

@@ -26,7 +26,7 @@ pub(crate) struct Shape {
 
 impl Exchange {
     /// Reads a whole answer and writes it for the caller.
-    pub(crate) fn read_whole(
+    pub(crate) async fn read_whole(
         &mut self,
         asking: &Asking<'_>,
         shape: Shape,
@@ -58,7 +58,7 @@ impl Exchange {
                 .map_err(blame)?;
             if self.reads_answers() {
                 let answer = prepared.dialect.read_answer(operation, doc.root());
-                self.judge_answer(&answer.map_err(blame)?)?;
+                self.judge_answer(&answer.map_err(blame)?).await?;
             }
             (doc.bytes().clone(), prepared.losses)
         } else {
@@ -67,7 +67,7 @@ impl Exchange {
                 .read_answer(operation, doc.root())
                 .map_err(blame)?;
             tally.take(&answer);
-            self.judge_answer(&answer)?;
+            self.judge_answer(&answer).await?;
             let id = self.id.text();
             let asked = self.asked(id.as_str(), asking.canonical.as_ref());
             let Written { body, losses } = self.dialect.write_answer(&answer, &asked);

@@ -56,6 +56,7 @@ pub fn explain(
         mut verdict,
         excluded,
         mut outcome,
+        needs: _,
     } = admit(plan, consumer, chain, facts);
     let mut denied_by = verdict.denied().map(|ruling| ruling.rule.to_string());
     if outcome.is_ok() {

@@ -71,6 +71,7 @@ fn cases() -> Vec<(&'static str, Value, By)> {
             json!({"fields": ["use_case"]}),
             By::Asking,
         ),
+        ("approval", json!({"models": ["m"]}), By::Asking),
         (
             "condition",
             json!({"deny_if": "model == \"m\" && size(tools) > 0"}),
@@ -79,7 +80,7 @@ fn cases() -> Vec<(&'static str, Value, By)> {
     ]
 }
 
-fn policy(rules: &[(&str, &str, Value, Mode)]) -> Policy {
+pub(super) fn policy(rules: &[(&str, &str, Value, Mode)]) -> Policy {
     let rules = rules.iter().map(|(name, kind, settings, mode)| {
         let kind = rule_kind(kind).expect("a kind");
         Named {
@@ -101,7 +102,7 @@ fn policy(rules: &[(&str, &str, Value, Mode)]) -> Policy {
     }
 }
 
-fn world(rules: &[(&str, &str, Value, Mode)], script: Script) -> World {
+pub(super) fn world(rules: &[(&str, &str, Value, Mode)], script: Script) -> World {
     let plan = plan::Plan {
         policy: policy(rules),
         ..plan(&[("openai", "openai_chat")])
@@ -110,7 +111,7 @@ fn world(rules: &[(&str, &str, Value, Mode)], script: Script) -> World {
 }
 
 /// A call of a front door that says what the chat call says.
-fn ask(door: &'static dyn Dialect, chat: &str, stream: bool) -> (String, String) {
+pub(super) fn ask(door: &'static dyn Dialect, chat: &str, stream: bool) -> (String, String) {
     let body = chat.replacen('{', &format!("{{\"stream\":{stream},"), 1);
     let reader = dialects::by_name("openai_chat").expect("it exists");
     let doc = Doc::request(body.clone().into()).expect("JSON");
@@ -144,7 +145,7 @@ fn ask(door: &'static dyn Dialect, chat: &str, stream: bool) -> (String, String)
 }
 
 /// The upstream's answer; `tool`: it calls one.
-fn answer(stream: bool, tool: bool) -> Script {
+pub(super) fn answer(stream: bool, tool: bool) -> Script {
     match (stream, tool) {
         (false, false) => Script::json(200, ANSWER),
         (false, true) => Script::json(200, TOOL_ANSWER),

@@ -138,6 +138,21 @@ fn settings(kind: &'static str) -> BoxedStrategy<Value> {
         "condition" => (select(EXPRESSIONS), select(&["deny_if", "allow_if"][..]))
             .prop_map(|(expression, way)| json!({way: expression}))
             .boxed(),
+        "approval" => (list(PATTERNS), list(NAMES), list(WORDS))
+            .prop_map(|(models, tools, classes)| {
+                let mut settings = json!({});
+                for (name, list) in [
+                    ("models", models),
+                    ("tools", tools),
+                    ("data_classes", classes),
+                ] {
+                    if !list.is_empty() {
+                        settings[name] = json!(list);
+                    }
+                }
+                settings
+            })
+            .boxed(),
         other => panic!("the property does not know the kind `{other}` yet"),
     }
 }

@@ -1,0 +1,156 @@
+//! Approvals, pure: what of a call needs one, and whether one that was given
+//! covers a call.
+//!
+//! Deliberately not here: where approvals are kept, and who may give them.
+
+use std::sync::Arc;
+
+use crate::policy::Ruling;
+
+/// What a rule wants approved before a call goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The things, such as `tool send_mail`, in the order they were found.
+    pub what: Vec<String>,
+    /// How many people must approve.
+    pub approvers: u8,
+    /// How long the call waits for them, milliseconds.
+    pub wait_ms: u64,
+    /// How long they have, and how long what they gave may be used, seconds.
+    pub expires_s: u64,
+}
+
+/// Something that was approved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    /// The rule that wanted it.
+    pub rule: Arc<str>,
+    /// The layer of the rule.
+    pub layer: Arc<str>,
+    /// The thing, as in [`Need::what`].
+    pub what: String,
+    /// How many people approved it, or must.
+    pub approvers: u8,
+}
+
+impl Approved {
+    /// All things that these rulings want approved.
+    pub fn wanted_by<'a>(rulings: impl Iterator<Item = &'a Ruling>) -> Vec<Self> {
+        let mut all = Vec::new();
+        for ruling in rulings {
+            for what in ruling.need.iter().flat_map(|need| &need.what) {
+                let one = Self {
+                    rule: ruling.rule.clone(),
+                    layer: ruling.layer.clone(),
+                    what: what.clone(),
+                    approvers: ruling.need.as_ref().map_or(0, |need| need.approvers),
+                };
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+        }
+        all
+    }
+}
+
+/// Where an approval stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not enough people have approved.
+    Pending,
+    /// It may be used.
+    Approved,
+    /// Somebody denied it.
+    Denied,
+    /// Its time is over.
+    Expired,
+    /// A call has used it.
+    Used,
+}
+
+/// A call, as far as an approval is bound to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Tenant, from the credential.
+    pub tenant: String,
+    /// Public id of the key.
+    pub key_id: String,
+    /// The user, if one is known.
+    pub user: Option<String>,
+    /// BLAKE3 of the body.
+    pub body: [u8; 32],
+}
+
+/// What was read of an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Where it stands.
+    pub standing: Standing,
+    /// The call that it was asked for.
+    pub claim: Claim,
+    /// The things that were asked for, and how many people approved them.
+    pub what: Vec<Approved>,
+}
+
+/// Why an approval does not let a call on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uncovered {
+    /// None of this id was asked for by this caller.
+    Unknown,
+    /// The body is another one.
+    OtherBody,
+    /// Not enough people have approved.
+    Pending,
+    /// Somebody denied it.
+    Denied,
+    /// Its time is over.
+    Expired,
+    /// A call has used it.
+    Used,
+}
+
+impl Uncovered {
+    /// Stable code for the record.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unknown => "approval_unknown",
+            Self::OtherBody => "approval_of_another_body",
+            Self::Pending => "approval_pending",
+            Self::Denied => "approval_denied",
+            Self::Expired => "approval_expired",
+            Self::Used => "approval_used",
+        }
+    }
+}
+
+/// What an approval lets a call do that it was asked for. What the call needs
+/// beyond that is not approved.
+///
+/// # Errors
+/// Why it lets it do nothing. Whose it is comes first, so that nobody learns anything
+/// of an approval of somebody else, not even that there is one.
+pub fn covers<'a>(
+    reading: Option<&'a Reading>,
+    claim: &Claim,
+) -> Result<&'a [Approved], Uncovered> {
+    let owned = reading.filter(|it| {
+        it.claim.tenant == claim.tenant
+            && it.claim.key_id == claim.key_id
+            && it.claim.user == claim.user
+    });
+    let reading = owned.ok_or(Uncovered::Unknown)?;
+    if reading.claim.body != claim.body {
+        return Err(Uncovered::OtherBody);
+    }
+    match reading.standing {
+        Standing::Pending => Err(Uncovered::Pending),
+        Standing::Denied => Err(Uncovered::Denied),
+        Standing::Expired => Err(Uncovered::Expired),
+        Standing::Used => Err(Uncovered::Used),
+        Standing::Approved => Ok(&reading.what),
+    }
+}
+
+#[cfg(test)]
+mod tests;
