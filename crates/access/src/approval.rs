@@ -78,17 +78,33 @@ pub struct Claim {
     pub key_id: String,
     /// The user, if one is known.
     pub user: Option<String>,
+    /// The model, by the name that the caller uses; it may stand in the path.
+    pub model: String,
     /// BLAKE3 of the body.
     pub body: [u8; 32],
 }
 
-/// What was read of an approval.
+impl Claim {
+    /// Whether both are of one caller.
+    pub fn is_of_the_same_caller(&self, other: &Self) -> bool {
+        self.tenant == other.tenant && self.key_id == other.key_id && self.user == other.user
+    }
+
+    /// Whether both ask for the same.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        self.model == other.model && self.body == other.body
+    }
+}
+
+/// What was read of an approval that a call shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Where it stands.
     pub standing: Standing,
-    /// The call that it was asked for.
-    pub claim: Claim,
+    /// The caller of the call is who asked for it.
+    pub is_own: bool,
+    /// The call asks for what it was asked for.
+    pub is_same: bool,
     /// The things that were asked for, and how many people approved them.
     pub what: Vec<Approved>,
 }
@@ -98,8 +114,8 @@ pub struct Reading {
 pub enum Uncovered {
     /// None of this id was asked for by this caller.
     Unknown,
-    /// The body is another one.
-    OtherBody,
+    /// The call asks for something else.
+    OtherCall,
     /// Not enough people have approved.
     Pending,
     /// Somebody denied it.
@@ -115,7 +131,7 @@ impl Uncovered {
     pub fn code(self) -> &'static str {
         match self {
             Self::Unknown => "approval_unknown",
-            Self::OtherBody => "approval_of_another_body",
+            Self::OtherCall => "approval_of_another_call",
             Self::Pending => "approval_pending",
             Self::Denied => "approval_denied",
             Self::Expired => "approval_expired",
@@ -130,18 +146,11 @@ impl Uncovered {
 /// # Errors
 /// Why it lets it do nothing. Whose it is comes first, so that nobody learns anything
 /// of an approval of somebody else, not even that there is one.
-pub fn covers<'a>(
-    reading: Option<&'a Reading>,
-    claim: &Claim,
-) -> Result<&'a [Approved], Uncovered> {
-    let owned = reading.filter(|it| {
-        it.claim.tenant == claim.tenant
-            && it.claim.key_id == claim.key_id
-            && it.claim.user == claim.user
-    });
-    let reading = owned.ok_or(Uncovered::Unknown)?;
-    if reading.claim.body != claim.body {
-        return Err(Uncovered::OtherBody);
+pub fn covers(reading: Option<&Reading>) -> Result<&[Approved], Uncovered> {
+    let own = reading.filter(|reading| reading.is_own);
+    let reading = own.ok_or(Uncovered::Unknown)?;
+    if !reading.is_same {
+        return Err(Uncovered::OtherCall);
     }
     match reading.standing {
         Standing::Pending => Err(Uncovered::Pending),

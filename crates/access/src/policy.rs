@@ -287,12 +287,15 @@ impl Chain {
 
     /// Whether a rule that is enforced may have something approved.
     pub fn may_need_approval(&self) -> bool {
-        self.needs.approval
+        self.needs.approval && !self.watches
     }
 
     /// How long a tool call of the model waits for its approval at most,
     /// milliseconds.
     pub fn tool_wait_ms(&self) -> u64 {
+        if !self.may_need_approval() {
+            return 0;
+        }
         let rules = self.rules().map(|(_, named)| named);
         let reading = rules.filter(|it| it.mode == Mode::Enforce && it.rule.reads_answers());
         reading

@@ -71,11 +71,14 @@ pub fn admit(plan: &Plan, consumer: &Consumer, chain: &Chain, facts: &Facts<'_>)
     };
     let mut excluded = Vec::new();
     let mut first: Option<Ruling> = None;
+    // Rules that wait for an approval of what a candidate is.
+    let mut waiting = Vec::new();
     // Filled once a candidate is left out; until then all remain.
     let mut kept = Vec::new();
     for (nth, candidate) in all.iter().enumerate() {
         let found = chain.place(facts, &place(plan, candidate));
         let denied = found.denied().cloned();
+        waiting.extend(found.needs());
         merge(&mut verdict, found);
         match denied {
             None if first.is_none() => {}
@@ -92,10 +95,21 @@ pub fn admit(plan: &Plan, consumer: &Consumer, chain: &Chain, facts: &Facts<'_>)
             }
         }
     }
-    let outcome = match first {
-        None => Ok(all),
-        Some(ruling) if kept.is_empty() => Err(ruling.fault()),
-        Some(_) => Ok(kept.into()),
+    let outcome = match (first, waiting.first()) {
+        (None, _) => Ok(all),
+        (Some(_), _) if !kept.is_empty() => Ok(kept.into()),
+        // Nobody need be asked for those that are denied anyway.
+        (Some(_), Some(ruling)) => {
+            let fault = pending.unwrap_or_else(|| ruling.fault());
+            let needs = [needs, waiting].concat();
+            return Admission {
+                verdict,
+                excluded,
+                needs,
+                outcome: Err(fault),
+            };
+        }
+        (Some(ruling), None) => Err(ruling.fault()),
     };
     let (outcome, needs) = match (outcome, pending) {
         (Ok(_), Some(fault)) => (Err(fault), needs),

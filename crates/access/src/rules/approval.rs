@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::body::{self, Body};
 use super::patterns;
-use super::words::{lower, shown};
+use super::words::{SHOWN_CHARS_MAX, lower, shown};
 use crate::approval::Need;
-use crate::facts::{Facts, Given};
+use crate::facts::{Facts, Given, Place};
 use crate::metadata::Field;
 use crate::rule::{Breach, Finding, Kind, Rule, Streams, Wrong, schema_of, settings};
 
@@ -22,7 +22,7 @@ const WHAT_MAX: usize = 32;
 pub(super) static KIND: Kind = Kind {
     name: "approval",
     doc: "What one or two people must approve, call by call: `models` (by the name that callers \
-          use), `tools` and `data_classes` (`tollgate-data-class`), as patterns (`*` is any text), \
+          use, and by the name that the provider knows, so that no alias gets around it), `tools` and `data_classes` (`tollgate-data-class`), as patterns (`*` is any text), \
           where upper and lower case are the same. A call that needs an approval is answered 403 \
           with its id in `tollgate-approval`; once it is approved, the same call with that header \
           goes on, once. A tool that the provider runs needs its approval when it is offered, any \
@@ -31,7 +31,7 @@ pub(super) static KIND: Kind = Kind {
           (1 or 2), `wait_ms` how long a call waits for them before it is refused, `expires_s` \
           how long an approval lasts. Whoever asked cannot approve. See \
           [approvals](../../approvals.md).",
-    example: "{ models: [\"gpt-5*\"], tools: [\"send_*\"], data_classes: [secret], approvers: 2 }",
+    example: "{ models: [\"gpt-5*\"], tools: [\"send_*\"], data_classes: [restricted], approvers: 2 }",
     streams: Streams::Incremental,
     schema: schema_of::<ApprovalSettings>,
     compile: |value| {
@@ -45,7 +45,7 @@ pub(super) static KIND: Kind = Kind {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ApprovalSettings {
-    /// Patterns of models, by the name that callers use.
+    /// Patterns of models, by the name that callers use or the provider knows.
     models: Vec<String>,
     /// Patterns of tools.
     tools: Vec<String>,
@@ -141,8 +141,17 @@ impl ApprovalSettings {
     }
 }
 
+/// What people read and approve. Two names never give one text: of a long one
+/// the digest is told, as it is not shown whole.
 fn thing(kind: &str, name: &str) -> String {
-    format!("{kind} {}", shown(name))
+    let told = shown(name);
+    match name.chars().nth(SHOWN_CHARS_MAX) {
+        None => format!("{kind} {told}"),
+        Some(_) => {
+            let digest = blake3::hash(name.as_bytes()).to_hex();
+            format!("{kind} {told}~{}", &digest[..16])
+        }
+    }
 }
 
 impl Rule for ApprovalSettings {
@@ -159,8 +168,11 @@ impl Rule for ApprovalSettings {
     }
 
     fn request(&self, facts: &Facts<'_>) -> Finding {
+        if !body::sends(facts.operation) {
+            return Finding::Pass;
+        }
         let mut what = Vec::new();
-        if body::sends(facts.operation) && patterns::any(&self.models, &lower(facts.model)) {
+        if patterns::any(&self.models, &lower(facts.model)) {
             what.push(thing("model", facts.model));
         }
         if let Some(class) = facts.metadata.get(Field::DataClass)
@@ -185,6 +197,14 @@ impl Rule for ApprovalSettings {
             }
         }
         self.finding(what)
+    }
+
+    fn place(&self, _facts: &Facts<'_>, place: &Place<'_>) -> Finding {
+        // As `provider/model` and behind an alias it is the same model.
+        match patterns::any(&self.models, &lower(place.model)) {
+            true => self.finding(vec![thing("model", place.model)]),
+            false => Finding::Pass,
+        }
     }
 
     fn given(&self, _facts: &Facts<'_>, given: &Given<'_>) -> Finding {

@@ -74,7 +74,7 @@ fn what_was_approved_goes_on_and_nothing_more() {
     assert_eq!(all.len(), 2);
     let passed = chain.approving(all.clone()).request(&call.facts());
     assert!(passed.rulings.is_empty(), "{passed:?}");
-    for part in all.iter().cloned() {
+    for part in &all {
         let found = chain.approving(vec![part.clone()]).request(&call.facts());
         assert_eq!(found.needs().len(), 1, "{part:?}");
     }
@@ -113,6 +113,48 @@ fn what_is_denied_anyway_needs_nobody() {
     assert!(verdict.needs().is_empty());
     let denied = verdict.denied().expect("a denial");
     assert_eq!(denied.breach.code, "model_not_allowed");
+}
+
+#[test]
+fn names_that_look_alike_are_approved_apart() {
+    let chain = chain("approval", &json!({"tools": ["*"]}), Mode::Enforce);
+    let call = of("m");
+    let long = "a".repeat(200);
+    let mut all = std::collections::BTreeSet::new();
+    let names = [
+        long.clone(),
+        format!("{long}b"),
+        long[..80].to_owned(),
+        format!("{}...", &long[..80]),
+        "send\u{200b}".to_owned(),
+        "send\\u{200b}".to_owned(),
+    ];
+    for name in &names {
+        let verdict = chain.given(&call.facts(), &Given::ToolCall(name));
+        let needs = verdict.needs();
+        all.extend(needs[0].need.clone().expect("a need").what);
+    }
+    assert_eq!(all.len(), names.len(), "{all:?}");
+}
+
+#[test]
+fn lists_and_listeners_that_watch_need_nobody() {
+    let settings = json!({"models": ["*"], "data_classes": ["*"], "tools": ["*"], "wait_ms": 9});
+    let chain = chain("approval", &settings, Mode::Enforce);
+    let list = Call {
+        operation: Operation::ListModels,
+        ..of("").told(Field::DataClass, "secret")
+    };
+    assert!(chain.request(&list.facts()).rulings.is_empty());
+    assert!(chain.may_need_approval() && chain.tool_wait_ms() == 9);
+    let watching = chain.watching();
+    assert!(!watching.may_need_approval() && watching.tool_wait_ms() == 0);
+    assert!(watching.request(&of("m").facts()).needs().is_empty());
+    for mode in [Mode::Shadow, Mode::Warn] {
+        let chain = super::chain("approval", &settings, mode);
+        assert!(!chain.may_need_approval() && chain.tool_wait_ms() == 0);
+        assert!(chain.request(&of("m").facts()).needs().is_empty());
+    }
 }
 
 #[test]
