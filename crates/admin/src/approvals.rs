@@ -37,6 +37,8 @@ struct View<'a> {
     app: &'a str,
     key: &'a str,
     user: Option<&'a str>,
+    owner: Option<&'a str>,
+    model: &'a str,
     request_id: &'a str,
     needs: Vec<NeedView<'a>>,
     /// How many must approve.
@@ -176,6 +178,8 @@ impl Errand<'_> {
             app: &row.app,
             key: &row.key_id,
             user: row.user.as_deref(),
+            owner: row.owner.as_deref(),
+            model: &row.model,
             request_id: &row.request_id,
             needs: needs.collect(),
             approvers: row.approvers,
@@ -199,7 +203,8 @@ fn read(body: &[u8]) -> Result<Said, Reply> {
     };
     match said.note.as_ref().map(|note| note.chars().count()) {
         Some(long) if long > NOTE_CHARS_MAX => {
-            let message = format!("The note has {long} characters; write at most {NOTE_CHARS_MAX}.");
+            let message =
+                format!("The note has {long} characters; write at most {NOTE_CHARS_MAX}.");
             Err(Reply::fault(400, "bad_body", &message))
         }
         Some(_) | None => Ok(said),
@@ -224,12 +229,8 @@ fn fault(error: &ApprovalsError) -> Reply {
             "second_approver_needed",
             "Have somebody else look at it, with a credential of theirs",
         ),
-        ApprovalsError::Over(_) => (
-            409,
-            "approval_over",
-            "The caller can ask for another one",
-        ),
-        ApprovalsError::Full(_)
+        ApprovalsError::Over(_) => (409, "approval_over", "The caller can ask for another one"),
+        ApprovalsError::Full(..)
         | ApprovalsError::Busy
         | ApprovalsError::Foreign(_)
         | ApprovalsError::Sqlite(_)

@@ -6,6 +6,8 @@
 use http::Method;
 use plan::Role;
 
+mod approvals;
+
 /// One route.
 #[derive(Debug)]
 pub struct Route {
@@ -189,24 +191,6 @@ const EXPECTED: (&str, &str) = (
     "expected",
     "Digest of the plan that must be in force; if another is, nothing changes",
 );
-
-const APPROVAL_FILTERS: &[(&str, &str)] = &[
-    ("tenant", "Tenant, exactly"),
-    ("state", "pending, approved, denied, expired or used"),
-    ("limit", "Most approvals of a page: 1 to 1000, default 50"),
-    (
-        "before",
-        "Only approvals before this number: `next` of the page before",
-    ),
-];
-
-/// Statuses of the routes that vote.
-const VOTE_STATUSES: &[(u16, &str)] = &[
-    (400, "The body is malformed or too large"),
-    (404, "There is no such approval"),
-    (409, "Nothing is pending any more"),
-    (503, "The audit journal or the approvals cannot be written"),
-];
 
 const AUDIT_FILTERS: &[(&str, &str)] = &[
     ("actor", "Credential that made the change, exactly"),
@@ -462,51 +446,10 @@ pub const ROUTES: &[Route] = &[
             "End a virtual key, at once and for good",
         )
     },
-    Route {
-        params: APPROVAL_FILTERS,
-        statuses: &[
-            (400, "A parameter is unknown or malformed"),
-            (503, "The approvals cannot be read"),
-        ],
-        ..get(
-            "/v1/approvals",
-            Resource::Approvals,
-            "Calls that wait, or waited, for people, newest first",
-        )
-    },
-    Route {
-        statuses: &[
-            (404, "There is no such approval"),
-            (503, "The approvals cannot be read"),
-        ],
-        ..get(
-            "/v1/approvals/{approval}",
-            Resource::Approval,
-            "One approval: what for, by whom, until when, and what people said",
-        )
-    },
-    Route {
-        roles: OPERATORS,
-        body_bytes_max: NOTE_BODY_BYTES_MAX,
-        fields: &[("note", "Why, for the audit journal")],
-        statuses: VOTE_STATUSES,
-        ..post(
-            "/v1/approvals/{approval}/approve",
-            Resource::ApprovalGive,
-            "Approve a call; whoever asked for it cannot",
-        )
-    },
-    Route {
-        roles: OPERATORS,
-        body_bytes_max: NOTE_BODY_BYTES_MAX,
-        fields: &[("note", "Why, for the audit journal")],
-        statuses: VOTE_STATUSES,
-        ..post(
-            "/v1/approvals/{approval}/deny",
-            Resource::ApprovalDeny,
-            "Deny a call its approval, for good",
-        )
-    },
+    approvals::LIST,
+    approvals::ONE,
+    approvals::APPROVE,
+    approvals::DENY,
     Route {
         roles: AUDITORS,
         params: AUDIT_FILTERS,

@@ -152,7 +152,9 @@ fn things(approval: &Value) -> String {
 }
 
 fn table(answer: &Value, as_json: bool) -> String {
-    let rows = answer["approvals"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows = answer["approvals"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let mut out = String::new();
     if as_json {
         for row in rows {
@@ -192,9 +194,12 @@ fn shown(answer: &Value, as_json: bool) -> String {
     for name in ["id", "state", "tenant", "app", "key"] {
         line(name, text(&approval[name]));
     }
-    if approval["user"].is_string() {
-        line("user", text(&approval["user"]));
+    for name in ["user", "owner"] {
+        if approval[name].is_string() {
+            line(name, text(&approval[name]));
+        }
     }
+    line("model", text(&approval["model"]));
     line("for", things(approval));
     line("needs", format!("{} to approve", approval["approvers"]));
     line("asked", text(&approval["asked_at"]));
@@ -208,7 +213,10 @@ fn shown(answer: &Value, as_json: bool) -> String {
             Some(note) => format!(": {}", escape::plain(note, FIELD_CHARS)),
             None => String::new(),
         };
-        line(what, format!("by {} at {}{note}", text(&vote["by"]), text(&vote["at"])));
+        line(
+            what,
+            format!("by {} at {}{note}", text(&vote["by"]), text(&vote["at"])),
+        );
     }
     if approval["used_at"].is_string() {
         line("used", text(&approval["used_at"]));

@@ -5,13 +5,15 @@
 //! (`access`), who may give it (`admin`), and where it is kept (`store`).
 
 use std::future::poll_fn;
+use std::sync::Arc;
 
 use access::approval::{Approved, Claim, Reading, Standing, Uncovered, covers};
 use access::policy::Ruling;
+use contract::seams::{Clock, Going};
 use contract::{Fault, FaultKind, Origin};
 use evidence::{Decision, Value};
 use http::HeaderValue;
-use store::approvals::Asked;
+use judge::Admission;
 use store::{ApprovalLane, ApprovalRow, ApprovalState, ApprovalsError, NeedRow};
 
 use crate::exchange::Exchange;
@@ -52,91 +54,150 @@ impl Question {
     }
 }
 
-/// A question whose answer ends a stream.
-pub(crate) struct Aside {
-    pub(crate) asked: Asked<ApprovalRow>,
-    pub(crate) said: String,
+/// A question on its way to people.
+pub(crate) struct Asking {
+    question: Question,
+    /// What they say of it in its time.
+    pub(crate) heard: Going<'static, Result<Heard, ApprovalsError>>,
+}
+
+/// What people said of a question in its time.
+pub(crate) struct Heard {
+    row: ApprovalRow,
+    /// Where it stood when it was read last.
+    state: ApprovalState,
+    /// The call has used it.
+    is_used: bool,
+}
+
+/// Asks, and waits for people as long as there is time, and room among those
+/// that wait.
+async fn hear(
+    lane: ApprovalLane,
+    clock: Arc<dyn Clock>,
+    asked: ApprovalRow,
+    wait_ms: u64,
+) -> Result<Heard, ApprovalsError> {
+    let mut row = lane.ask(asked).await?;
+    let seat = match wait_ms {
+        0 => None,
+        _ => lane.seat(),
+    };
+    let until = clock.now().plus_ms(wait_ms);
+    while seat.is_some()
+        && row.state(clock.unix_us()) == ApprovalState::Pending
+        && clock.now() < until
+    {
+        let look = clock.now().plus_ms(LOOK_MS).min(until);
+        let mut alarm = clock.alarm(look);
+        poll_fn(|cx| alarm.poll_ring(cx)).await;
+        row = lane.find(row.id.clone()).await?.unwrap_or(row);
+    }
+    let now_us = clock.unix_us();
+    let mut state = row.state(now_us);
+    let mut is_used = false;
+    if seat.is_some() && state == ApprovalState::Approved {
+        is_used = lane.spend(row.id.clone(), now_us).await?;
+        if !is_used {
+            // Another call like this one came first.
+            state = ApprovalState::Used;
+        }
+    }
+    Ok(Heard {
+        row,
+        state,
+        is_used,
+    })
+}
+
+/// An approval that a call shows, and that covers it.
+struct Shown {
+    row: ApprovalRow,
+    what: Vec<Approved>,
 }
 
 impl Exchange {
-    /// Asks people for what a stream gave back. Nobody waits: part of the
-    /// answer is out.
-    pub(crate) fn ask_aside(&self, needs: &[Ruling]) -> Option<Aside> {
-        let (lane, held) = (self.flow.approvals.as_ref()?, self.held.as_ref()?);
-        let question = Question::of(held, needs);
-        let asked = lane.ask(self.question_row(&question));
-        let said = question.said;
-        Some(Aside { asked, said })
-    }
-
-    /// The fault that ends a stream whose question has been kept.
-    pub(crate) fn told_aside(
-        &mut self,
-        said: &str,
-        found: Result<ApprovalRow, ApprovalsError>,
-    ) -> Fault {
-        match found {
-            Ok(row) => {
-                self.note_approval(&row.id, Some(&row), "approval_pending");
-                pending(said, &row, row.state(self.now_us()))
-            }
-            Err(error) => failed(&error),
+    /// Holds the call to its rules, with the approval that the caller shows
+    /// or that people give meanwhile.
+    pub(crate) async fn admit_approved(&mut self, held: &mut Held) -> Admission {
+        let shown = self.shown().await;
+        if let Ok(Some(shown)) = &shown {
+            held.chain = held.chain.approving(shown.what.clone());
         }
+        let mut admission = self.admission(held);
+        let is_denied_anyway = admission.outcome.is_err() && admission.needs.is_empty();
+        let settled = match shown {
+            // No approval helps it, so none is asked for or used.
+            _ if is_denied_anyway => Ok(()),
+            Err(fault) => Err(fault),
+            Ok(_) if !admission.needs.is_empty() => {
+                let asked = self.ask_people(held, &admission.needs).await;
+                asked.map(|approved| {
+                    held.chain = held.chain.approving(approved);
+                    admission = self.admission(held);
+                })
+            }
+            Ok(Some(shown)) => self.use_shown(shown).await,
+            Ok(None) => Ok(()),
+        };
+        if let Err(fault) = settled {
+            admission.outcome = Err(fault);
+        }
+        admission
     }
 
-    /// What the approval that the caller shows lets it do; nothing if it
-    /// shows none, or if no rule of the call wants one.
-    pub(crate) async fn shown(&mut self, held: &Held) -> Result<Vec<Approved>, Fault> {
-        let Some(lane) = self.flow.approvals.clone() else {
-            return Ok(Vec::new());
-        };
+    /// The approval that the caller shows, if it shows one that covers the
+    /// call.
+    async fn shown(&mut self) -> Result<Option<Shown>, Fault> {
         let mut values = self.head.headers.get_all(APPROVAL).iter();
         let (first, more) = (values.next(), values.next());
-        let Some(first) = first.filter(|_| held.chain.may_need_approval()) else {
-            return Ok(Vec::new());
+        let (Some(first), Some(lane)) = (first, self.flow.approvals.clone()) else {
+            return Ok(None);
         };
         let text = first.to_str().ok().filter(|_| more.is_none());
         let id = text.filter(|id| id.len() <= ID_BYTES_MAX);
         let id = id.ok_or_else(malformed)?.to_owned();
-        let row = lane.find(id.clone()).await.map_err(|it| failed(&it))?;
-        let read = row.as_ref().map(|row| read(row, self.now_us()));
-        match covers(read.as_ref(), &self.claim()) {
-            Ok(what) => {
-                self.approval = HeaderValue::from_str(&id).ok();
-                Ok(what.to_vec())
-            }
-            Err(why) => {
+        let row = match lane.find(id.clone()).await {
+            Ok(row) => row,
+            Err(error) => return Err(self.failed(&error)),
+        };
+        let read = row.as_ref().map(|row| self.reading_of(row));
+        match (covers(read.as_ref()), row) {
+            (Ok(what), Some(row)) => Ok(Some(Shown {
+                what: what.to_vec(),
+                row,
+            })),
+            (Ok(_), None) => Ok(None),
+            (Err(why), row) => {
                 let own = row.filter(|_| why != Uncovered::Unknown);
-                self.note_approval(&id, own.as_ref(), why.code());
+                let state = own.as_ref().map(|row| row.state(self.now_us()));
+                self.note_approval((&id, own.as_ref(), state), why.code());
                 Err(uncovered(why))
             }
         }
     }
 
     /// Uses the approval that was shown: it works once.
-    pub(crate) async fn use_shown(&mut self) -> Result<(), Fault> {
-        let shown = self.approval.as_ref().and_then(|it| it.to_str().ok());
-        let (Some(lane), Some(id)) = (self.flow.approvals.clone(), shown) else {
+    async fn use_shown(&mut self, shown: Shown) -> Result<(), Fault> {
+        let Some(lane) = self.flow.approvals.clone() else {
             return Ok(());
         };
-        self.spend(&lane, id.to_owned()).await
-    }
-
-    async fn spend(&mut self, lane: &ApprovalLane, id: String) -> Result<(), Fault> {
-        let spent = lane.spend(id.clone(), self.now_us()).await;
-        let spent = spent.map_err(|it| failed(&it))?;
-        let row = lane.find(id.clone()).await.map_err(|it| failed(&it))?;
-        self.approval = HeaderValue::from_str(&id).ok();
-        match spent {
-            true => {
-                self.note_approval(&id, row.as_ref(), "approval_given");
-                Ok(())
-            }
+        let (row, now_us) = (shown.row, self.now_us());
+        let state = row.state(now_us);
+        let spent = match lane.spend(row.id.clone(), now_us).await {
+            Ok(spent) => spent,
+            Err(error) => return Err(self.failed(&error)),
+        };
+        self.approval = HeaderValue::from_str(&row.id).ok();
+        let (state, code, answer) = match spent {
+            true => (state, GIVEN, Ok(())),
             false => {
-                self.note_approval(&id, row.as_ref(), Uncovered::Used.code());
-                Err(uncovered(Uncovered::Used))
+                let used = Uncovered::Used;
+                (ApprovalState::Used, used.code(), Err(uncovered(used)))
             }
-        }
+        };
+        self.note_approval((&row.id, Some(&row), Some(state)), code);
+        answer
     }
 
     /// Asks people, and waits for them as long as the rules say.
@@ -148,55 +209,81 @@ impl Exchange {
         held: &Held,
         needs: &[Ruling],
     ) -> Result<Vec<Approved>, Fault> {
+        let Asking { question, heard } = self.question(held, needs)?;
+        let heard = heard.await;
+        self.settle(question, heard)
+    }
+
+    /// A question to people, which is asked once somebody waits for it.
+    ///
+    /// # Errors
+    /// The refusal, where there is nobody to ask.
+    fn question(&self, held: &Held, needs: &[Ruling]) -> Result<Asking, Fault> {
         let question = Question::of(held, needs);
         let Some(lane) = self.flow.approvals.clone() else {
             return Err(nobody(&question.said));
         };
-        let asked = lane.ask(self.question_row(&question)).await;
-        let mut row = asked.map_err(|it| failed(&it))?;
-        let wait_ms = question.wait_ms;
-        if wait_ms > 0
-            && let Some(_seat) = lane.seat()
-        {
-            row = self.wait(&lane, row, wait_ms).await?;
-        }
-        self.approval = HeaderValue::from_str(&row.id).ok();
-        let state = row.state(self.now_us());
-        match state {
-            ApprovalState::Approved if wait_ms > 0 => {
-                self.spend(&lane, row.id.clone()).await?;
-                Ok(question.all)
-            }
-            ApprovalState::Denied => {
-                self.note_approval(&row.id, Some(&row), Uncovered::Denied.code());
-                Err(uncovered(Uncovered::Denied))
-            }
-            ApprovalState::Pending
-            | ApprovalState::Approved
-            | ApprovalState::Expired
-            | ApprovalState::Used => {
-                self.note_approval(&row.id, Some(&row), "approval_pending");
-                Err(pending(&question.said, &row, state))
-            }
-        }
+        let row = self.question_row(&question);
+        let heard = hear(lane, self.flow.clock.clone(), row, question.wait_ms);
+        Ok(Asking {
+            question,
+            heard: Box::pin(heard),
+        })
     }
 
-    async fn wait(
-        &self,
-        lane: &ApprovalLane,
-        mut row: ApprovalRow,
-        wait_ms: u64,
-    ) -> Result<ApprovalRow, Fault> {
-        let clock = &self.flow.clock;
-        let until = clock.now().plus_ms(wait_ms);
-        while row.state(self.now_us()) == ApprovalState::Pending && clock.now() < until {
-            let look = clock.now().plus_ms(LOOK_MS).min(until);
-            let mut alarm = clock.alarm(look);
-            poll_fn(|cx| alarm.poll_ring(cx)).await;
-            let found = lane.find(row.id.clone()).await;
-            row = found.map_err(|it| failed(&it))?.unwrap_or(row);
-        }
-        Ok(row)
+    /// A question about what a stream gave back.
+    pub(crate) fn ask_aside(&self, needs: &[Ruling]) -> Option<Result<Asking, Fault>> {
+        let held = self.held.as_ref().filter(|_| !needs.is_empty())?;
+        Some(self.question(held, needs))
+    }
+
+    /// What comes of a question about what a stream gave back.
+    pub(crate) fn settle_aside(
+        &mut self,
+        asked: Asking,
+        heard: Result<Heard, ApprovalsError>,
+    ) -> Result<(), Fault> {
+        self.settle(asked.question, heard).map(|_| ())
+    }
+
+    /// What comes of a question: what is approved, or the answer to the caller.
+    fn settle(
+        &mut self,
+        question: Question,
+        heard: Result<Heard, ApprovalsError>,
+    ) -> Result<Vec<Approved>, Fault> {
+        let Heard {
+            row,
+            state,
+            is_used,
+        } = heard.map_err(|error| match error {
+            ApprovalsError::Full(..) => {
+                self.note_failed_approval(FULL);
+                full(&question.said, &error)
+            }
+            ApprovalsError::Unknown
+            | ApprovalsError::Own
+            | ApprovalsError::Twice
+            | ApprovalsError::Over(_)
+            | ApprovalsError::Busy
+            | ApprovalsError::Foreign(_)
+            | ApprovalsError::Sqlite(_)
+            | ApprovalsError::Io(_) => self.failed(&error),
+        })?;
+        self.approval = HeaderValue::from_str(&row.id).ok();
+        let refused = |why: Uncovered| (why.code(), Err(uncovered(why)));
+        let (code, answer) = match state {
+            ApprovalState::Approved if is_used => (GIVEN, Ok(question.all)),
+            ApprovalState::Pending | ApprovalState::Approved => {
+                let fault = pending(&question.said, &row, state);
+                (Uncovered::Pending.code(), Err(fault))
+            }
+            ApprovalState::Denied => refused(Uncovered::Denied),
+            ApprovalState::Expired => refused(Uncovered::Expired),
+            ApprovalState::Used => refused(Uncovered::Used),
+        };
+        self.note_approval((&row.id, Some(&row), Some(state)), code);
+        answer
     }
 
     fn question_row(&self, question: &Question) -> ApprovalRow {
@@ -208,19 +295,16 @@ impl Exchange {
             what: it.what.clone(),
         });
         let approvers = question.all.iter().map(|it| it.approvers).max();
+        let owner = self.consumer.as_ref().and_then(|it| it.user.clone());
         ApprovalRow {
             id: format!("apr-{:016x}", self.flow.dice.roll()),
             number: 0,
             tenant: claim.tenant,
-            app: self
-                .record
-                .who
-                .app
-                .as_deref()
-                .unwrap_or_default()
-                .to_owned(),
+            app: text(self.record.who.app.as_deref()),
             key_id: claim.key_id,
             user: claim.user,
+            owner: owner.map(|it| it.to_string()),
+            model: claim.model,
             request_id: self.id.text().as_str().to_owned(),
             needs: needs.collect(),
             approvers: approvers.unwrap_or(1),
@@ -234,11 +318,11 @@ impl Exchange {
 
     fn claim(&self) -> Claim {
         let who = &self.record.who;
-        let text = |name: Option<&str>| name.unwrap_or_default().to_owned();
         Claim {
             tenant: text(who.tenant.as_deref()),
             key_id: text(who.key_id.as_deref()),
             user: who.user.as_deref().map(str::to_owned),
+            model: text(self.record.request.model.as_deref()),
             body: self.body_digest,
         }
     }
@@ -247,53 +331,110 @@ impl Exchange {
         self.flow.clock.unix_us()
     }
 
+    /// What is read of an approval for this call.
+    fn reading_of(&self, row: &ApprovalRow) -> Reading {
+        let standing = match row.state(self.now_us()) {
+            ApprovalState::Pending => Standing::Pending,
+            ApprovalState::Approved => Standing::Approved,
+            ApprovalState::Denied => Standing::Denied,
+            ApprovalState::Expired => Standing::Expired,
+            ApprovalState::Used => Standing::Used,
+        };
+        let kept = Claim {
+            tenant: row.tenant.clone(),
+            key_id: row.key_id.clone(),
+            user: row.user.clone(),
+            model: row.model.clone(),
+            body: row.body,
+        };
+        let claim = self.claim();
+        Reading {
+            standing,
+            is_own: kept.is_of_the_same_caller(&claim),
+            is_same: kept.asks_the_same(&claim),
+            what: approved(row),
+        }
+    }
+
     /// What was read of an approval, and what came of it.
-    fn note_approval(&mut self, id: &str, row: Option<&ApprovalRow>, code: &'static str) {
+    fn note_approval(
+        &mut self,
+        (id, row, state): (&str, Option<&ApprovalRow>, Option<ApprovalState>),
+        code: &'static str,
+    ) {
         let mut readings = vec![reading("approval", Value::Word(id.to_owned().into()))];
+        let word = |text: &str| Value::Word(text.to_owned().into());
+        if let Some(state) = state {
+            readings.push(reading("state", word(state.name())));
+        }
         if let Some(row) = row {
-            let state = row.state(self.now_us()).name();
-            readings.push(reading("state", Value::Word(state.into())));
+            let is_same = self.reading_of(row).is_same;
+            readings.push(reading("same_call", Value::Int(is_same.into())));
             readings.push(reading("approved_by", Value::Int(row.approved_by().into())));
             readings.push(reading("approvers", Value::Int(row.approvers.into())));
             for need in &row.needs {
-                readings.push(reading("what", Value::Word(need.what.clone().into())));
+                readings.push(reading("rule", word(&need.rule)));
+                readings.push(reading("layer", word(&need.layer)));
+                readings.push(reading("what", word(&need.what)));
             }
         }
-        let given = code == "approval_given";
         self.record.decisions.push(Decision {
             stage: "approval".into(),
-            verdict: if given { "allow" } else { "deny" }.into(),
+            verdict: if code == GIVEN { "allow" } else { "deny" }.into(),
             reason: code.into(),
             readings,
             ..Decision::default()
         });
     }
+
+    fn note_failed_approval(&mut self, code: &'static str) {
+        self.record.decisions.push(Decision {
+            stage: "approval".into(),
+            verdict: "deny".into(),
+            reason: code.into(),
+            ..Decision::default()
+        });
+    }
+
+    /// Approvals can be neither read nor written.
+    fn failed(&mut self, error: &ApprovalsError) -> Fault {
+        self.note_failed_approval(UNAVAILABLE);
+        // What the model said is lost with this attempt, and asking another
+        // candidate does not bring approvals back.
+        let kind = match self.record.attempts.is_empty() {
+            true => FaultKind::Overloaded,
+            false => FaultKind::Internal,
+        };
+        Fault::new(
+            kind,
+            Origin::Gateway,
+            "This call needs an approval, and none can be asked for or looked up at the moment. \
+             Try again shortly; if it persists, tell the people who run the gateway.",
+        )
+        .because(error.to_string())
+    }
 }
 
-fn read(row: &ApprovalRow, now_us: u64) -> Reading {
-    let standing = match row.state(now_us) {
-        ApprovalState::Pending => Standing::Pending,
-        ApprovalState::Approved => Standing::Approved,
-        ApprovalState::Denied => Standing::Denied,
-        ApprovalState::Expired => Standing::Expired,
-        ApprovalState::Used => Standing::Used,
-    };
-    let what = row.needs.iter().map(|need| Approved {
+/// An approval let the call on.
+const GIVEN: &str = "approval_given";
+/// No approval could be asked for, because too many are open.
+const FULL: &str = "approvals_full";
+/// Approvals could be neither read nor written.
+const UNAVAILABLE: &str = "approvals_unavailable";
+
+fn text(name: Option<&str>) -> String {
+    name.unwrap_or_default().to_owned()
+}
+
+/// What people approved by this.
+fn approved(row: &ApprovalRow) -> Vec<Approved> {
+    let needs = row.needs.iter().map(|need| Approved {
         rule: need.rule.as_str().into(),
         layer: need.layer.as_str().into(),
         what: need.what.clone(),
         approvers: row.approved_by(),
     });
-    Reading {
-        standing,
-        claim: Claim {
-            tenant: row.tenant.clone(),
-            key_id: row.key_id.clone(),
-            user: row.user.clone(),
-            body: row.body,
-        },
-        what: what.collect(),
-    }
+    needs.collect()
 }
 
 fn forbidden(public: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
@@ -339,9 +480,9 @@ fn uncovered(why: Uncovered) -> Fault {
             "There is no such approval for this key and user. Leave `tollgate-approval` out to \
              ask for one."
         }
-        Uncovered::OtherBody => {
-            "The approval is for a request with another body. Send the same body byte for byte, \
-             or leave `tollgate-approval` out to ask anew."
+        Uncovered::OtherCall => {
+            "The approval is for a request with another body or model. Send the same request \
+             with the same body byte for byte, or leave `tollgate-approval` out to ask anew."
         }
         Uncovered::Pending => {
             "The approval is still pending. Wait until operators of the gateway have given it, \
@@ -360,12 +501,8 @@ fn uncovered(why: Uncovered) -> Fault {
     })
 }
 
-fn failed(error: &ApprovalsError) -> Fault {
-    Fault::new(
-        FaultKind::Overloaded,
-        Origin::Gateway,
-        "This call needs an approval, and none can be asked for or looked up at the moment. Try \
-         again shortly; if it persists, tell the people who run the gateway.",
-    )
-    .because(error.to_string())
+fn full(said: &str, error: &ApprovalsError) -> Fault {
+    forbidden(format!(
+        "{said} None can be asked for: {error}. Have them decided, or wait until they expire."
+    ))
 }

@@ -24,8 +24,11 @@ pub(crate) struct Inspector {
     /// Parts that are text, by choice and number.
     open: BTreeSet<(u32, u32)>,
     streams: Streams,
-    /// Tool calls wait for their approval, and the answer with them.
+    /// Tool calls of a stream wait for their approval, and what follows with
+    /// them.
     waits: bool,
+    /// Something waits for an approval.
+    is_pending: bool,
 }
 
 impl Inspector {
@@ -39,6 +42,7 @@ impl Inspector {
             open: BTreeSet::new(),
             streams,
             waits,
+            is_pending: false,
         }
     }
 
@@ -51,7 +55,7 @@ impl Inspector {
         match self.streams {
             Streams::Buffered(limit) if acts => Some(limit),
             Streams::Buffered(_) | Streams::Before | Streams::Incremental | Streams::Refused => {
-                self.waits.then_some(WATCHED_BYTES_MAX)
+                None
             }
         }
     }
@@ -61,11 +65,23 @@ impl Inspector {
         std::mem::take(&mut self.rulings)
     }
 
-    /// Looks at a whole answer.
+    /// A stream is held back from where something waits for an approval.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// Something waits for an approval.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.is_pending
+    }
+
+    /// Looks at a whole answer. What needs an approval is in the rulings, and
+    /// is no fault here.
     pub(crate) fn answer(&mut self, answer: &Answer) -> Result<(), Fault> {
         let Answer::Chat(chat) = answer else {
             return Ok(());
         };
+        self.waits = true;
         for choice in &chat.choices {
             let mut text = String::new();
             for part in &choice.parts {
@@ -173,9 +189,15 @@ impl Inspector {
 
     fn judge(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         let verdict: Verdict = self.held.given(given);
-        let waits = |ruling: &&Ruling| self.waits && ruling.need.is_some();
-        let denied = verdict.denied().filter(|it| !waits(it)).map(refused);
+        let judged = match verdict.denied() {
+            Some(ruling) if self.waits && ruling.need.is_some() => {
+                self.is_pending = true;
+                Ok(())
+            }
+            Some(ruling) => Err(refused(ruling)),
+            None => Ok(()),
+        };
         self.rulings.extend(verdict.rulings);
-        denied.map_or(Ok(()), Err)
+        judged
     }
 }

@@ -15,9 +15,8 @@ use access::{Consumer, Mode};
 use contract::{Answer, Fault};
 use evidence::{Decision, Reading, Value};
 use http::HeaderValue;
-use routing::Candidate;
-
 use judge::Admission;
+use routing::Candidate;
 
 use crate::asking::Asking;
 use crate::exchange::Exchange;
@@ -51,12 +50,18 @@ impl Exchange {
             return judge::candidates(&self.plan, &known);
         }
         let mut held = self.hold(chain, consumer, asking)?;
-        if held.chain.may_need_approval() {
-            self.body_digest = *blake3::hash(asking.doc.bytes()).as_bytes();
-        }
-        let earlier = self.record.decisions.len();
-        let admission = self.admit_approved(&mut held).await?;
-        let approvals: Vec<Decision> = self.record.decisions.drain(earlier..).collect();
+        let mut approvals = Vec::new();
+        let admission = match held.chain.may_need_approval() {
+            true => {
+                self.body_digest = *blake3::hash(asking.doc.bytes()).as_bytes();
+                // Boxed, so that calls without such rules carry no room for it.
+                let earlier = self.record.decisions.len();
+                let admission = Box::pin(self.admit_approved(&mut held)).await;
+                approvals.extend(self.record.decisions.drain(earlier..));
+                admission
+            }
+            false => self.admission(&held),
+        };
         self.note_facts(&held, &admission.verdict);
         self.record.decisions.extend(approvals);
         self.note_rulings(&admission.verdict.rulings);
@@ -87,29 +92,7 @@ impl Exchange {
         Ok(candidates)
     }
 
-    /// Holds the call to its rules, with the approval that the caller shows
-    /// or that people give meanwhile.
-    async fn admit_approved(&mut self, held: &mut Held) -> Result<Admission, Fault> {
-        let shown = self.shown(held).await?;
-        if !shown.is_empty() {
-            held.chain = held.chain.approving(shown);
-        }
-        let mut admission = self.admission(held);
-        if !admission.needs.is_empty() {
-            match self.ask_people(held, &admission.needs).await {
-                Ok(approved) => {
-                    held.chain = held.chain.approving(approved);
-                    admission = self.admission(held);
-                }
-                Err(fault) => admission.outcome = Err(fault),
-            }
-        } else if admission.outcome.is_ok() {
-            self.use_shown().await?;
-        }
-        Ok(admission)
-    }
-
-    fn admission(&self, held: &Held) -> Admission {
+    pub(crate) fn admission(&self, held: &Held) -> Admission {
         judge::admit(&self.plan, &held.consumer, &held.chain, &held.facts())
     }
 
@@ -186,7 +169,7 @@ impl Exchange {
                 return found;
             }
             // Each time more is approved, or the answer is refused.
-            self.approve_given(&needs).await?;
+            Box::pin(self.approve_given(&needs)).await?;
         }
     }
 

@@ -20,7 +20,7 @@ use http::{HeaderValue, StatusCode};
 use plan::{ProviderPlan, Times};
 use store::Ticket;
 
-use crate::approval::Aside;
+use crate::approval::Asking as Aside;
 use crate::asking::Asking;
 use crate::cut_off::CutOff;
 use crate::exchange::Exchange;
@@ -28,9 +28,11 @@ use crate::faults::{too_slow, wire_fault};
 use crate::prepare::Prepared;
 use crate::reply::{Cut, Reply, ReplyBody, ReplyStream};
 
+mod hold;
 mod through;
 mod watched;
 
+use hold::Hold;
 use through::{Looking, Sight, Through};
 
 pub(crate) use watched::Watching;
@@ -55,6 +57,10 @@ pub(crate) struct Streaming {
     /// told in band, so that the outcome does not hang on how the network cut
     /// the stream.
     broken: Option<Fault>,
+    /// What is held back until people have decided.
+    hold: Option<Hold>,
+    /// The number of the fault that ends it, where that is not the next one.
+    number: Option<u64>,
     ended: bool,
     /// Bytes of the frames that came, whether they pass or not. One that is
     /// not complete has a limit of its own, and may be an image.
@@ -188,6 +194,8 @@ impl Streaming {
             clocked,
             losses,
             broken: None,
+            hold: None,
+            number: None,
             ended: false,
             arrived: 0,
         }
@@ -206,17 +214,7 @@ impl Streaming {
             committed
         })
         .await;
-        let rulings = self.sight.take_rulings();
-        exchange.note_rulings(&rulings);
-        let needs = crate::policy::pending(&rulings);
-        if !needs.is_empty() {
-            // A stream that waits is held back whole, so it can still go on.
-            match exchange.approve_given(&needs).await {
-                Err(fault) if self.broken.is_some() => self.broken = Some(fault),
-                asked => asked?,
-            }
-        }
-        committed?;
+        self.settle_commit(exchange, committed).await?;
         let now = exchange.elapsed_us();
         if let Some(attempt) = exchange.attempt_mut() {
             attempt.committed = true;
@@ -229,7 +227,10 @@ impl Streaming {
     fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         // What is held back whole has not begun before it ends.
         let holds = self.sight.holds();
-        let begun = |stream: &Self| stream.sight.tally.committed && holds.is_none();
+        let begun = |stream: &Self| {
+            let is_free = stream.hold.as_ref().is_none_or(|hold| hold.behind_content);
+            stream.sight.tally.committed && holds.is_none() && is_free
+        };
         loop {
             if begun(self) {
                 return Poll::Ready(Ok(()));
@@ -244,7 +245,7 @@ impl Streaming {
                 Some(limit) if self.arrived > limit => {
                     return Poll::Ready(Err(crate::faults::too_long_to_check(limit)));
                 }
-                None if self.arrived > HEAD_BYTES_MAX => {
+                None if self.arrived > HEAD_BYTES_MAX && self.hold.is_none() => {
                     return Poll::Ready(Err(crate::faults::no_content(HEAD_BYTES_MAX)));
                 }
                 Some(_) | None => {}
@@ -258,8 +259,16 @@ impl Streaming {
         }
     }
 
-    /// Takes in what the source has next; sets `ended` at its clean end.
+    /// Takes in what the source has next, and holds it back where it waits for
+    /// people; sets `ended` at its clean end.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        match self.sight.may_wait() {
+            true => self.poll_held(cx),
+            false => self.poll_source(cx),
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let next = match &mut self.source {
             Source::Local(events) => {
                 match events.next() {
@@ -344,6 +353,9 @@ impl Streaming {
 
     /// All that is ready for the caller.
     fn take(&mut self) -> Option<Bytes> {
+        if let Some(hold) = &mut self.hold {
+            return hold.take_free();
+        }
         if self.ready.is_empty() {
             let whole = std::mem::take(&mut self.whole);
             return (!whole.is_empty()).then_some(whole);
@@ -353,7 +365,8 @@ impl Streaming {
     }
 
     fn is_full(&self) -> bool {
-        self.ready.len() + self.whole.len() >= TOGETHER_BYTES_MAX
+        // What is held back has a limit of its own.
+        self.hold.is_none() && self.ready.len() + self.whole.len() >= TOGETHER_BYTES_MAX
     }
 
     /// The reply of a stream that has committed.
@@ -439,39 +452,14 @@ impl Going {
             .extend(all.skip(self.declared).map(Into::into));
     }
 
-    /// Asks people for what the model gave back, if that ended the answer.
-    fn ask_aside(&mut self) -> bool {
-        let rulings = self.stream.sight.take_rulings();
-        self.exchange.note_rulings(&rulings);
-        let needs = crate::policy::pending(&rulings);
-        self.aside = match needs.is_empty() {
-            true => None,
-            false => self.exchange.ask_aside(&needs),
-        };
-        self.aside.is_some()
-    }
-
-    /// The end of an answer that people were asked for.
-    fn poll_aside(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        let Some(aside) = &mut self.aside else {
-            return Poll::Ready(None);
-        };
-        let Poll::Ready(found) = Pin::new(&mut aside.asked).poll(cx) else {
-            return Poll::Pending;
-        };
-        let said = std::mem::take(&mut aside.said);
-        self.aside = None;
-        let fault = self.exchange.told_aside(&said, found);
-        Poll::Ready(self.fail(&fault).map(Ok))
-    }
-
     /// The fault as the last bytes of the stream, in the caller's dialect.
     fn fail(&mut self, fault: &Fault) -> Option<Bytes> {
         self.exchange.record.fault = Some(FaultNote::from(fault));
         let id = self.exchange.id.text();
-        let number = self.stream.through.next_number();
+        let number = self.stream.next_number();
         let dialect = self.exchange.dialect;
         let frame = dialect.write_fault_frame(fault, id.as_str(), number);
+        self.stream.drop_held();
         self.stream.gather();
         self.stream.ready.extend_from_slice(&frame);
         self.last(Outcome::Cut)
@@ -486,28 +474,32 @@ impl ReplyStream for Going {
                 None => Poll::Ready(None),
             };
         }
-        if self.aside.is_some() {
-            return self.poll_aside(cx);
-        }
         if let Some(fault) = self.stream.broken.take() {
             return Poll::Ready(self.fail(&fault).map(Ok));
         }
-        if let Some(cut_off) = self.cut_off.as_mut().filter(|_| !self.stream.ended)
+        let is_open = !self.stream.ended || self.aside.is_some();
+        if let Some(cut_off) = self.cut_off.as_mut().filter(|_| is_open)
             && let Some(fault) = cut_off.poll_cut(cx)
         {
             return Poll::Ready(self.fail(&fault).map(Ok));
+        }
+        if self.aside.is_some() {
+            return self.poll_aside(cx);
         }
         loop {
             // An error that the upstream reported in the stream: for a caller
             // of the same dialect it has passed as it came.
             if let Some(fault) = self.stream.sight.tally.fault.take() {
-                if self.stream.through.passes_faults() {
+                if self.stream.through.passes_faults() && self.stream.hold.is_none() {
                     self.exchange.record.fault = Some(FaultNote::from(&fault));
                     return Poll::Ready(self.last(Outcome::Cut).map(Ok));
                 }
                 return Poll::Ready(self.fail(&fault).map(Ok));
             }
             if self.stream.ended {
+                if self.stream.hold.is_some() {
+                    return self.ask_aside(None, cx);
+                }
                 return Poll::Ready(self.last(Outcome::Complete).map(Ok));
             }
             if self.stream.is_full() {
@@ -515,12 +507,10 @@ impl ReplyStream for Going {
             }
             match self.stream.poll_more(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(fault)) => {
-                    if self.ask_aside() {
-                        return self.poll_aside(cx);
-                    }
+                Poll::Ready(Err(fault)) if self.stream.hold.is_some() => {
                     return Poll::Ready(self.fail(&fault).map(Ok));
                 }
+                Poll::Ready(Err(fault)) => return self.ask_aside(Some(fault), cx),
                 Poll::Pending => break,
             }
         }

@@ -22,15 +22,16 @@ const WHAT_MAX: usize = 32;
 pub(super) static KIND: Kind = Kind {
     name: "approval",
     doc: "What one or two people must approve, call by call: `models` (by the name that callers \
-          use, and by the name that the provider knows, so that no alias gets around it), `tools` and `data_classes` (`tollgate-data-class`), as patterns (`*` is any text), \
-          where upper and lower case are the same. A call that needs an approval is answered 403 \
-          with its id in `tollgate-approval`; once it is approved, the same call with that header \
-          goes on, once. A tool that the provider runs needs its approval when it is offered, any \
-          other one when the model calls it: the call of the tool is held back, and in a stream \
-          the answer ends with a fault that names the id. `approvers` is how many must approve \
-          (1 or 2), `wait_ms` how long a call waits for them before it is refused, `expires_s` \
-          how long an approval lasts. Whoever asked cannot approve. See \
-          [approvals](../../approvals.md).",
+          use, and by the name that the provider knows, so that no alias gets around it), `tools` \
+          and `data_classes` (`tollgate-data-class`), as patterns (`*` is any text), where upper \
+          and lower case are the same. A call that needs an approval is answered 403 with its id \
+          in `tollgate-approval`; once it is approved, the same call with that header goes on, \
+          once. A tool that the provider runs needs its approval when it is offered, any other \
+          one when the model calls it; that call is held back, and a stream then ends with a \
+          fault that names the id. `approvers` is how many must approve (1 or 2). `wait_ms` is \
+          how long a call, or what is held back of a stream, waits for them before that. \
+          `expires_s` is how long an approval can be given and used. Whoever asked cannot \
+          approve. The page about approvals says more.",
     example: "{ models: [\"gpt-5*\"], tools: [\"send_*\"], data_classes: [restricted], approvers: 2 }",
     streams: Streams::Incremental,
     schema: schema_of::<ApprovalSettings>,

@@ -74,19 +74,28 @@ fn who_asked_cannot_approve_and_neither_can_a_viewer_or_another_tenant() {
     let audit = world.json("/v1/audit?object=approval/a");
     assert_eq!(audit["entries"].as_array().unwrap().len(), 0);
     let (status, answer) = vote(&world, "TOM_11", "approve");
-    assert_eq!((status, &answer["approval"]["state"]), (200, &"approved".into()));
+    assert_eq!(
+        (status, &answer["approval"]["state"]),
+        (200, &"approved".into())
+    );
 }
 
 #[test]
 fn two_approvers_differ() {
     let world = world(2);
     let (status, answer) = vote(&world, "OLGA_1", "approve");
-    assert_eq!((status, &answer["approval"]["state"]), (200, &"pending".into()));
+    assert_eq!(
+        (status, &answer["approval"]["state"]),
+        (200, &"pending".into())
+    );
     let (status, answer) = vote(&world, "OLGA_1", "approve");
     assert_eq!(status, 403);
     assert_eq!(answer["error"]["code"], "second_approver_needed");
     let (status, answer) = vote(&world, "TOM_11", "approve");
-    assert_eq!((status, &answer["approval"]["state"]), (200, &"approved".into()));
+    assert_eq!(
+        (status, &answer["approval"]["state"]),
+        (200, &"approved".into())
+    );
     let (status, answer) = vote(&world, "OLGA_1", "deny");
     assert_eq!(status, 409, "{answer}");
 }
@@ -97,7 +106,10 @@ fn a_denial_has_a_note_and_is_in_the_audit_journal() {
     let body = r#"{"note": "not on a Friday"}"#;
     let key = credential("OLGA_1");
     let (status, answer) = world.post("/v1/approvals/a/deny", &key, body);
-    assert_eq!((status, &answer["approval"]["state"]), (200, &"denied".into()));
+    assert_eq!(
+        (status, &answer["approval"]["state"]),
+        (200, &"denied".into())
+    );
     assert_eq!(answer["approval"]["votes"][0]["note"], "not on a Friday");
     let audit = world.json("/v1/audit?object=approval/a");
     let entry = &audit["entries"][0];

@@ -1,8 +1,11 @@
 //! Approvals on the path: pending, given, used once, bound to the body and
 //! the caller, waited for, and for what the model gives back.
 
+mod streams;
+
 use std::sync::Arc;
 
+use access::approval::{Approved, Reading, Standing, covers};
 use access::{Consumer, Mode};
 use contract::Secret;
 use dialects::DIALECTS;
@@ -13,7 +16,7 @@ use store::{
 };
 
 use super::rules::{answer, ask, world};
-use super::world::{Got, World};
+use super::world::{Got, Script, World};
 use super::{ANSWER, CHAT};
 
 const BARE: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
@@ -52,11 +55,22 @@ fn pending(got: &Got) -> String {
     id.to_owned()
 }
 
+/// Approvals in a state, or all.
+fn open(world: &World, state: Option<ApprovalState>) -> Vec<ApprovalRow> {
+    let filter = ApprovalFilter {
+        limit: 9,
+        state,
+        now_us: world.flow.clock.unix_us(),
+        ..ApprovalFilter::default()
+    };
+    store(world).list(&filter).expect("readable")
+}
+
 fn again(world: &World, path: &str, body: &str, id: &str) -> Got {
     world.call_with(path, body, &[AUTH, ("tollgate-approval", id)])
 }
 
-fn script(world: &World, script: super::world::Script) {
+fn script(world: &World, script: Script) {
     let mut scripts = world.wire.scripts.lock().expect("unpoisoned");
     scripts.push_back(Ok(script));
 }
@@ -120,6 +134,107 @@ fn the_record_says_what_was_read_of_the_approval() {
         let all = readings.join(" ");
         assert!(all.contains(&id) && all.contains("model m"), "{all}");
     }
+}
+
+/// The decision about an approval in a record, and what was read for it.
+fn decided(record: &evidence::Record) -> Option<(&evidence::Decision, Reading)> {
+    let mut decisions = record.decisions.iter();
+    let found = decisions.find(|it| it.stage == "approval")?;
+    let words = |name: &str| -> Vec<String> {
+        let read = found.readings.iter().filter(|it| it.name == name);
+        read.map(|it| match &it.value {
+            evidence::Value::Int(number) => number.to_string(),
+            evidence::Value::Word(word) => word.to_string(),
+            evidence::Value::Name(name) => name.to_string(),
+        })
+        .collect()
+    };
+    let first = |name: &str| words(name).into_iter().next().unwrap_or_default();
+    let state = ApprovalState::of(&first("state"));
+    let things = words("rule").into_iter().zip(words("layer"));
+    let what = things
+        .zip(words("what"))
+        .map(|((rule, layer), what)| Approved {
+            rule: rule.into(),
+            layer: layer.into(),
+            what,
+            approvers: first("approved_by").parse().unwrap_or_default(),
+        });
+    let reading = Reading {
+        standing: match state {
+            Some(ApprovalState::Approved) => Standing::Approved,
+            Some(ApprovalState::Pending) | None => Standing::Pending,
+            Some(ApprovalState::Denied) => Standing::Denied,
+            Some(ApprovalState::Expired) => Standing::Expired,
+            Some(ApprovalState::Used) => Standing::Used,
+        },
+        is_own: state.is_some(),
+        is_same: first("same_call") == "1",
+        what: what.collect(),
+    };
+    Some((found, reading))
+}
+
+/// What was approved for a call, by its record.
+pub(super) fn approved_in(record: &evidence::Record) -> Vec<Approved> {
+    decided(record)
+        .and_then(|(_, reading)| covers(Some(&reading)).ok().map(<[_]>::to_vec))
+        .unwrap_or_default()
+}
+
+#[test]
+fn a_decision_with_an_approval_made_again_from_its_record_is_the_same() {
+    let settings = json!({"models": ["m"], "data_classes": ["*"]});
+    let world = world(&rule(settings.clone()), answer(false, false));
+    let id = pending(&world.call(CHAT, BARE));
+    again(&world, CHAT, BARE, &id);
+    again(&world, CHAT, BARE, "apr-none");
+    vote(&world, &id, "bob", true).expect("a vote");
+    again(&world, CHAT, &BARE.replace("hi", "ho"), &id);
+    // The approval is for the model only.
+    let class = ("tollgate-data-class", "restricted");
+    let more = [AUTH, ("tollgate-approval", &*id), class];
+    let more = pending(&world.call_with(CHAT, BARE, &more));
+    assert_eq!(again(&world, CHAT, BARE, &id).status, 200);
+    again(&world, CHAT, BARE, &id);
+    vote(&world, &more, "bob", false).expect("a vote");
+    again(&world, CHAT, BARE, &more);
+    let waits = json!({"models": ["m"], "data_classes": ["*"], "wait_ms": 30_000});
+    let waited = with_slow(
+        super::rules::world(&rule(waits), answer(false, false)),
+        true,
+    );
+    assert_eq!(waited.call(CHAT, BARE).status, 200);
+    let mut codes = Vec::new();
+    for world in [&world, &waited] {
+        let plan = world.flow.plan.load_full();
+        for record in world.records() {
+            let (found, reading) = decided(&record).expect("a decision");
+            let code = match covers(Some(&reading)) {
+                Ok(_) => "approval_given",
+                Err(why) => why.code(),
+            };
+            assert_eq!(code, found.reason, "{record:?}");
+            codes.push(code);
+            let (verdict, broken) = super::rules::again(&plan, &record);
+            let policy = record.decisions.iter().find(|it| it.stage == "policy");
+            assert_eq!(verdict, policy.expect("a verdict").verdict, "{record:?}");
+            assert_eq!(verdict == "allow", code == "approval_given", "{record:?}");
+            assert_eq!(broken.is_empty(), verdict == "allow");
+        }
+    }
+    let expected = [
+        "approval_pending",
+        "approval_pending",
+        "approval_unknown",
+        "approval_of_another_call",
+        "approval_pending",
+        "approval_given",
+        "approval_used",
+        "approval_denied",
+        "approval_given",
+    ];
+    assert_eq!(codes, expected);
 }
 
 #[test]
@@ -282,13 +397,7 @@ fn a_tool_call_of_the_model_is_not_given_out_before_it_is_approved() {
                 "{case}: {}",
                 got.body
             );
-            let all = ApprovalFilter {
-                limit: 9,
-                state: Some(ApprovalState::Pending),
-                now_us: world.flow.clock.unix_us(),
-                ..ApprovalFilter::default()
-            };
-            let rows = store(&world).list(&all).expect("readable");
+            let rows = open(&world, Some(ApprovalState::Pending));
             assert_eq!(rows.len(), 1, "{case}");
             assert_eq!(rows[0].needs[0].what, "tool get_weather", "{case}");
             assert!(got.body.contains(&rows[0].id), "{case}: {}", got.body);
@@ -303,18 +412,137 @@ fn a_tool_call_of_the_model_is_not_given_out_before_it_is_approved() {
 }
 
 #[test]
-fn a_tool_call_waits_for_its_approval() {
-    let settings = json!({"tools": ["get_*"], "wait_ms": 30_000});
-    for stream in [false, true] {
-        let body = BARE.replacen('{', &format!("{{\"stream\":{stream},"), 1);
-        for approves in [true, false] {
-            let plain = world(&rule(settings.clone()), answer(stream, true));
-            let world = with_slow(plain, approves);
-            let got = world.call(CHAT, &body);
-            assert_eq!(got.status, if approves { 200 } else { 403 }, "{}", got.body);
-            assert_eq!(got.body.contains("get_weather"), approves, "{}", got.body);
+fn a_whole_answer_waits_for_the_approval_of_all_its_tools_at_once() {
+    let settings = json!({"tools": ["get_*", "put_*"], "wait_ms": 30_000});
+    let both = super::rules::TOOL_ANSWER.replace(
+        "\"tool_calls\":[",
+        "\"tool_calls\":[{\"id\":\"t0\",\"type\":\"function\",\"function\":{\"name\":\"put_it\",\"arguments\":\"{}\"}},",
+    );
+    for approves in [true, false] {
+        let plain = world(&rule(settings.clone()), Script::json(200, &both));
+        let world = with_slow(plain, approves);
+        let got = world.call(CHAT, BARE);
+        assert_eq!(got.status, if approves { 200 } else { 403 }, "{}", got.body);
+        assert_eq!(got.body.contains("get_weather"), approves, "{}", got.body);
+        let asked = open(&world, None);
+        let things: Vec<&str> = asked[0].needs.iter().map(|it| it.what.as_str()).collect();
+        assert_eq!(things, ["tool put_it", "tool get_weather"]);
+        assert_eq!(asked.len(), 1, "one question for both");
+    }
+}
+
+#[test]
+fn a_model_needs_its_approval_under_every_name() {
+    let rules = rule(json!({"models": ["UP-*"]}));
+    for name in ["m", "openai/up-m", "up-m"] {
+        let world = world(&rules, answer(false, false));
+        let body = BARE.replace("\"m\"", &format!("\"{name}\""));
+        let got = world.call(CHAT, &body);
+        assert!(matches!(got.status, 403 | 404), "{name}: {}", got.body);
+        assert!(world.sent().is_empty(), "{name}");
+        if name == "m" {
+            let id = pending(&got);
+            assert_eq!(open(&world, None)[0].needs[0].what, "model up-m");
+            vote(&world, &id, "bob", true).expect("a vote");
+            assert_eq!(again(&world, CHAT, &body, &id).status, 200);
         }
     }
+}
+
+#[test]
+fn a_candidate_that_needs_an_approval_is_left_out_while_there_is_another() {
+    let with = |patterns: Value| {
+        let mut plan = plan::Plan {
+            policy: super::rules::policy(&rule(json!({"models": patterns}))),
+            ..super::world::plan(&[("openai", "openai_chat"), ("mistral", "openai_chat")])
+        };
+        let of = |index, name| routing::Candidate::new(index, name, None);
+        plan.models.name("m", vec![of(0, "big"), of(1, "small")]);
+        World::of(plan, vec![Ok(answer(false, false))])
+    };
+    let world = with(json!(["big"]));
+    let got = world.call(CHAT, BARE);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(got.headers["tollgate-provider"], "mistral");
+    let world = with(json!(["big", "small"]));
+    pending(&world.call(CHAT, BARE));
+    let needs = &open(&world, None)[0].needs;
+    let things: Vec<&str> = needs.iter().map(|it| it.what.as_str()).collect();
+    assert_eq!(things, ["model big", "model small"]);
+}
+
+#[test]
+fn the_same_body_for_another_model_or_by_another_user_is_another_call() {
+    let gemini = DIALECTS.iter().copied().find(|it| it.id().0 == "gemini");
+    let (path, body) = ask(gemini.expect("it exists"), BARE, false);
+    let mut plan = plan::Plan {
+        policy: super::rules::policy(&rule(json!({"models": ["*"]}))),
+        ..super::world::plan(&[("openai", "openai_chat")])
+    };
+    let candidate = routing::Candidate::new(0, "up-m", None);
+    plan.models.name("n", vec![candidate]);
+    let world = World::of(plan, vec![Ok(answer(false, false))]);
+    let id = pending(&world.call(&path, &body));
+    vote(&world, &id, "bob", true).expect("a vote");
+    let other = path.replace("/m:", "/n:");
+    assert_ne!(other, path);
+    let refused = again(&world, &other, &body, &id);
+    assert!(refused.body.contains("body or model"), "{}", refused.body);
+    let headers = [AUTH, ("tollgate-approval", &*id), ("tollgate-user", "ann")];
+    let refused = world.call_with(&path, &body, &headers);
+    assert!(
+        refused.body.contains("no such approval"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(again(&world, &path, &body, &id).status, 200);
+}
+
+#[test]
+fn what_is_denied_anyway_asks_nobody_and_uses_nothing() {
+    let needs = ("r", "approval", json!({"models": ["m"]}), Mode::Enforce);
+    let plain = world(std::slice::from_ref(&needs), answer(false, false));
+    let id = pending(&plain.call(CHAT, BARE));
+    vote(&plain, &id, "bob", true).expect("a vote");
+    let denies = ("d", "operations", json!({"deny": ["chat"]}), Mode::Enforce);
+    let plan = plan::Plan {
+        policy: super::rules::policy(&[needs, denies]),
+        ..super::world::plan(&[("openai", "openai_chat")])
+    };
+    let before = plain.flow.plan.swap(Arc::new(plan));
+    for got in [plain.call(CHAT, BARE), again(&plain, CHAT, BARE, &id)] {
+        assert_eq!(got.status, 403);
+        assert!(got.body.contains("`d`"), "{}", got.body);
+        assert!(!got.headers.contains_key("tollgate-approval"));
+    }
+    plain.flow.plan.store(before);
+    assert_eq!(again(&plain, CHAT, BARE, &id).status, 200, "still unused");
+}
+
+#[test]
+fn a_key_has_so_many_open_questions() {
+    let world = world(&rule(json!({"models": ["m"]})), answer(false, false));
+    let full = (0..1_000).find_map(|nth| {
+        let got = world.call(CHAT, &BARE.replace("hi", &format!("hi {nth}")));
+        assert_eq!(got.status, 403, "{}", got.body);
+        (!got.headers.contains_key("tollgate-approval")).then_some(got)
+    });
+    let full = full.expect("a limit");
+    assert!(
+        full.body.contains("approvals of this key are open"),
+        "{}",
+        full.body
+    );
+    assert_eq!(full.headers["x-should-retry"], "false");
+    let records = world.records();
+    let last = records.last().expect("a record");
+    assert!(
+        last.decisions
+            .iter()
+            .any(|it| it.reason == "approvals_full")
+    );
+    // What has been asked is still told.
+    pending(&world.call(CHAT, &BARE.replace("hi", "hi 0")));
 }
 
 #[test]
