@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use crate::policy::Ruling;
-
 /// What a rule wants approved before a call goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
@@ -31,27 +29,6 @@ pub struct Approved {
     pub what: String,
     /// How many people approved it, or must.
     pub approvers: u8,
-}
-
-impl Approved {
-    /// All things that these rulings want approved.
-    pub fn wanted_by<'a>(rulings: impl Iterator<Item = &'a Ruling>) -> Vec<Self> {
-        let mut all = Vec::new();
-        for ruling in rulings {
-            for what in ruling.need.iter().flat_map(|need| &need.what) {
-                let one = Self {
-                    rule: ruling.rule.clone(),
-                    layer: ruling.layer.clone(),
-                    what: what.clone(),
-                    approvers: ruling.need.as_ref().map_or(0, |need| need.approvers),
-                };
-                if !all.contains(&one) {
-                    all.push(one);
-                }
-            }
-        }
-        all
-    }
 }
 
 /// Where an approval stands.

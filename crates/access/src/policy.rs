@@ -381,6 +381,25 @@ fn would_cap(tokens: u64) -> Breach {
 }
 
 impl Ruling {
+    /// All things that these rulings want approved, each once.
+    pub fn wanted<'a>(rulings: impl Iterator<Item = &'a Self>) -> Vec<Approved> {
+        let mut all = Vec::new();
+        for ruling in rulings {
+            for what in ruling.need.iter().flat_map(|need| &need.what) {
+                let one = Approved {
+                    rule: ruling.rule.clone(),
+                    layer: ruling.layer.clone(),
+                    what: what.clone(),
+                    approvers: ruling.need.as_ref().map_or(0, |need| need.approvers),
+                };
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+        }
+        all
+    }
+
     /// The refusal: the rule's name, what it says, and whom to ask for more.
     pub fn fault(&self) -> Fault {
         let fault = Fault::new(FaultKind::Forbidden, Origin::Client, self.to_string());

@@ -39,7 +39,7 @@ impl Question {
     /// for the call before: who comes back shows one approval only.
     fn of(held: &Held, needs: &[Ruling]) -> Self {
         let mut all = held.chain.approved().to_vec();
-        for one in Approved::wanted_by(needs.iter()) {
+        for one in Ruling::wanted(needs.iter()) {
             if !all.contains(&one) {
                 all.push(one);
             }

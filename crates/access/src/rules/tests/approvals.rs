@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::approval::Approved;
+use crate::policy::Ruling;
 
 const NEEDED: Option<(&str, Option<&str>)> = Some(("approval_needed", None));
 
@@ -70,7 +71,7 @@ fn what_was_approved_goes_on_and_nothing_more() {
         (need.approvers, need.wait_ms, need.expires_s),
         (2, 0, 3_600)
     );
-    let all = Approved::wanted_by(needs.iter());
+    let all = Ruling::wanted(needs.iter());
     assert_eq!(all.len(), 2);
     let passed = chain.approving(all.clone()).request(&call.facts());
     assert!(passed.rulings.is_empty(), "{passed:?}");
