@@ -10,6 +10,7 @@ use access::certificate::Peer;
 use access::identity::{Knock, Standing};
 use access::metadata::{CURRENT, Version};
 use access::observe::Observe;
+use access::policy::Ruling;
 use access::{Consumer, KeyLife, Metadata};
 use contract::seams::Ticks;
 use contract::{Fault, FaultKind, Loss, Operation, Origin, Retry};
@@ -78,6 +79,8 @@ pub struct Exchange {
     pub(crate) body_digest: [u8; 32],
     /// The approval that the call was asked for, or that let it on.
     pub(crate) approval: Option<HeaderValue>,
+    /// Rules that want an approval of what the model gave back.
+    pub(crate) waiting: Vec<Ruling>,
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
     /// The caller asked for usage in the stream, or its dialect always has it.
@@ -163,6 +166,7 @@ impl Flow {
             output_cap: None,
             body_digest: [0; 32],
             approval: None,
+            waiting: Vec::new(),
             warnings: Vec::new(),
             stream_usage: false,
             slot: None,

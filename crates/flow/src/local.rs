@@ -15,7 +15,7 @@ const PIECE_BYTES: usize = 24;
 
 impl Exchange {
     /// Asks a model inside the gateway.
-    pub(crate) async fn ask_local(
+    pub(crate) fn ask_local(
         &mut self,
         model: &'static dyn LocalModel,
         asking: &mut Asking<'_>,
@@ -24,7 +24,7 @@ impl Exchange {
         let answer = model.answer(request)?;
         let mut told = Tally::default();
         told.take(&answer);
-        self.judge_answer(&answer).await?;
+        self.judge_answer(&answer)?;
         self.mark_committed();
         // The ids of the answer, made of this one, say that no provider gave it.
         let id = format!("{}_{}", model.label(), self.id.text().as_str());

@@ -20,7 +20,7 @@ use routing::Candidate;
 
 use crate::asking::Asking;
 use crate::exchange::Exchange;
-use crate::held::Held;
+use crate::held::{Held, refused};
 use crate::inspect::Inspector;
 
 /// Longest `tollgate-warn` value, bytes; further warnings are counted there
@@ -155,22 +155,38 @@ impl Exchange {
         }
     }
 
-    /// Looks at a whole answer before the caller gets it.
-    pub(crate) async fn judge_answer(&mut self, answer: &Answer) -> Result<(), Fault> {
-        loop {
-            let Some(mut inspector) = self.inspector() else {
-                return Ok(());
-            };
-            let found = inspector.answer(answer);
-            let rulings = inspector.take_rulings();
-            self.note_rulings(&rulings);
-            let needs = pending(&rulings);
-            if needs.is_empty() {
-                return found;
-            }
-            // Each time more is approved, or the answer is refused.
-            Box::pin(self.approve_given(&needs)).await?;
+    /// Looks at a whole answer before the caller gets it. What people must
+    /// approve first is in `waiting` then.
+    pub(crate) fn judge_answer(&mut self, answer: &Answer) -> Result<(), Fault> {
+        let Some(mut inspector) = self.inspector() else {
+            return Ok(());
+        };
+        let found = inspector.answer(answer);
+        let rulings = inspector.take_rulings();
+        self.note_rulings(&rulings);
+        self.waiting = pending(&rulings);
+        match self.waiting.first() {
+            Some(ruling) => Err(refused(ruling)),
+            None => found,
         }
+    }
+
+    /// Whether people may have to approve what comes back.
+    pub(crate) fn may_wait(&self) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| held.chain.may_need_approval() && held.chain.reads_answers())
+    }
+
+    /// Has people approve what waits for them, if something does: then the
+    /// answer may be looked at again.
+    pub(crate) async fn approve_waiting(&mut self) -> Result<bool, Fault> {
+        let needs = std::mem::take(&mut self.waiting);
+        if needs.is_empty() {
+            return Ok(false);
+        }
+        // Boxed, so that calls without such rules carry no room for it.
+        Box::pin(self.approve_given(&needs)).await?;
+        Ok(true)
     }
 
     /// Has people approve what the model gave back.

@@ -214,7 +214,11 @@ impl Streaming {
             committed
         })
         .await;
-        self.settle_commit(exchange, committed).await?;
+        match self.sight.looking {
+            // Boxed, so that calls without such rules carry no room for it.
+            Some(_) => Box::pin(self.settle_commit(exchange, committed)).await?,
+            None => committed?,
+        }
         let now = exchange.elapsed_us();
         if let Some(attempt) = exchange.attempt_mut() {
             attempt.committed = true;

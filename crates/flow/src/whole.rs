@@ -26,10 +26,10 @@ pub(crate) struct Shape {
 
 impl Exchange {
     /// Reads a whole answer and writes it for the caller.
-    pub(crate) async fn read_whole(
+    pub(crate) fn read_whole(
         &mut self,
         asking: &Asking<'_>,
-        shape: Shape,
+        shape: &Shape,
         body: Bytes,
     ) -> Result<Arrived, Fault> {
         let Shape {
@@ -38,7 +38,7 @@ impl Exchange {
         } = shape;
         let operation = self.route.operation;
         let doc = Doc::answer(body)?;
-        if stream_wanted {
+        if *stream_wanted {
             // An error under a 200 is the usual reason; it is told as such.
             let mut tally = Tally::default();
             prepared
@@ -58,20 +58,20 @@ impl Exchange {
                 .map_err(blame)?;
             if self.reads_answers() {
                 let answer = prepared.dialect.read_answer(operation, doc.root());
-                self.judge_answer(&answer.map_err(blame)?).await?;
+                self.judge_answer(&answer.map_err(blame)?)?;
             }
-            (doc.bytes().clone(), prepared.losses)
+            (doc.bytes().clone(), prepared.losses.clone())
         } else {
             let answer = prepared
                 .dialect
                 .read_answer(operation, doc.root())
                 .map_err(blame)?;
             tally.take(&answer);
-            self.judge_answer(&answer).await?;
+            self.judge_answer(&answer)?;
             let id = self.id.text();
             let asked = self.asked(id.as_str(), asking.canonical.as_ref());
             let Written { body, losses } = self.dialect.write_answer(&answer, &asked);
-            (body, [prepared.losses, losses].concat())
+            (body, [prepared.losses.as_slice(), &losses].concat())
         };
         self.note_tally(&tally);
         self.mark_committed();

@@ -103,12 +103,12 @@ impl Streaming {
         if self.hold.is_some() {
             // It broke while it was held back: nobody need be asked.
             committed?;
-            Box::pin(exchange.approve_given(&needs)).await?;
+            exchange.approve_given(&needs).await?;
             self.release();
             return Ok(());
         }
         if !needs.is_empty() {
-            match Box::pin(exchange.approve_given(&needs)).await {
+            match exchange.approve_given(&needs).await {
                 Err(fault) if self.broken.is_some() => self.broken = Some(fault),
                 asked => asked?,
             }
