@@ -26,6 +26,27 @@ const ID_BYTES_MAX: usize = 64;
 /// Pause between two looks whether people have decided.
 const LOOK_MS: u64 = 200;
 
+/// What approvals of a call go by.
+pub(crate) struct Approving {
+    /// BLAKE3 of the body.
+    body: [u8; 32],
+    /// The approval that the call was asked for, or that let it on.
+    pub(crate) header: Option<HeaderValue>,
+    /// Rules that want an approval of what the model gave back.
+    pub(crate) waiting: Vec<Ruling>,
+}
+
+impl Approving {
+    /// Of a call with this body.
+    pub(crate) fn of(body: &[u8]) -> Box<Self> {
+        Box::new(Self {
+            body: *blake3::hash(body).as_bytes(),
+            header: None,
+            waiting: Vec::new(),
+        })
+    }
+}
+
 /// What is to be approved, and for how long.
 struct Question {
     all: Vec<Approved>,
@@ -188,7 +209,7 @@ impl Exchange {
             Ok(spent) => spent,
             Err(error) => return Err(self.failed(&error)),
         };
-        self.approval = HeaderValue::from_str(&row.id).ok();
+        self.show_approval(&row.id);
         let (state, code, answer) = match spent {
             true => (state, GIVEN, Ok(())),
             false => {
@@ -270,7 +291,7 @@ impl Exchange {
             | ApprovalsError::Sqlite(_)
             | ApprovalsError::Io(_) => self.failed(&error),
         })?;
-        self.approval = HeaderValue::from_str(&row.id).ok();
+        self.show_approval(&row.id);
         let refused = |why: Uncovered| (why.code(), Err(uncovered(why)));
         let (code, answer) = match state {
             ApprovalState::Approved if is_used => (GIVEN, Ok(question.all)),
@@ -323,7 +344,14 @@ impl Exchange {
             key_id: text(who.key_id.as_deref()),
             user: who.user.as_deref().map(str::to_owned),
             model: text(self.record.request.model.as_deref()),
-            body: self.body_digest,
+            body: self.approving.as_ref().map_or([0; 32], |it| it.body),
+        }
+    }
+
+    /// The id goes into the head of the answer.
+    fn show_approval(&mut self, id: &str) {
+        if let Some(approving) = &mut self.approving {
+            approving.header = HeaderValue::from_str(id).ok();
         }
     }
 
@@ -443,19 +471,22 @@ fn forbidden(public: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
 
 fn pending(said: &str, row: &ApprovalRow, state: ApprovalState) -> Fault {
     let id = &row.id;
-    let now = match state {
-        ApprovalState::Approved => format!("The approval `{id}` has been given."),
+    let (now, when) = match state {
+        ApprovalState::Approved => (format!("The approval `{id}` has been given."), "Send"),
         ApprovalState::Pending
         | ApprovalState::Denied
         | ApprovalState::Expired
-        | ApprovalState::Used => format!(
-            "The approval `{id}` is pending: operators of the gateway, other than you, give it \
-             with `tollgate approvals approve {id}`."
+        | ApprovalState::Used => (
+            format!(
+                "The approval `{id}` is pending: operators of the gateway, other than you, give \
+                 it with `tollgate approvals approve {id}`."
+            ),
+            "Once it is given, send",
         ),
     };
     forbidden(format!(
-        "{said} {now} Once it is given, send the same request with the header `tollgate-approval: \
-         {id}` before {}. It works once.",
+        "{said} {now} {when} the same request with the header `tollgate-approval: {id}` before \
+         {}. It works once.",
         evidence::rfc3339(row.expires_us)
     ))
 }

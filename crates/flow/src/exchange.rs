@@ -10,7 +10,6 @@ use access::certificate::Peer;
 use access::identity::{Knock, Standing};
 use access::metadata::{CURRENT, Version};
 use access::observe::Observe;
-use access::policy::Ruling;
 use access::{Consumer, KeyLife, Metadata};
 use contract::seams::Ticks;
 use contract::{Fault, FaultKind, Loss, Operation, Origin, Retry};
@@ -26,6 +25,7 @@ use plan::{Plan, ProviderPlan};
 use store::Ticket;
 
 use crate::Flow;
+use crate::approval::Approving;
 use crate::faults::{internal, no_slot};
 use crate::held::Held;
 use crate::reply::{
@@ -75,12 +75,8 @@ pub struct Exchange {
     pub(crate) told_us: Option<u64>,
     /// Most output tokens, where something caps them.
     pub(crate) output_cap: Option<u64>,
-    /// BLAKE3 of the body, where an approval may be bound to it.
-    pub(crate) body_digest: [u8; 32],
-    /// The approval that the call was asked for, or that let it on.
-    pub(crate) approval: Option<HeaderValue>,
-    /// Rules that want an approval of what the model gave back.
-    pub(crate) waiting: Vec<Ruling>,
+    /// What approvals of the call go by, where a rule may want one.
+    pub(crate) approving: Option<Box<Approving>>,
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
     /// The caller asked for usage in the stream, or its dialect always has it.
@@ -164,9 +160,7 @@ impl Flow {
             observe: None,
             told_us: None,
             output_cap: None,
-            body_digest: [0; 32],
-            approval: None,
-            waiting: Vec::new(),
+            approving: None,
             warnings: Vec::new(),
             stream_usage: false,
             slot: None,
@@ -373,7 +367,7 @@ impl Exchange {
             headers.insert(MODEL, served.model.clone());
             headers.insert(ATTEMPTS, HeaderValue::from(self.record.attempts.len()));
         }
-        if let Some(approval) = &self.approval {
+        if let Some(approval) = self.approving.as_ref().and_then(|it| it.header.as_ref()) {
             headers.insert(crate::reply::APPROVAL, approval.clone());
         }
         if let Some(warnings) = self.warn_header() {

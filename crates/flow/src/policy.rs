@@ -18,6 +18,7 @@ use http::HeaderValue;
 use judge::Admission;
 use routing::Candidate;
 
+use crate::approval::Approving;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::held::{Held, refused};
@@ -53,7 +54,7 @@ impl Exchange {
         let mut approvals = Vec::new();
         let admission = match held.chain.may_need_approval() {
             true => {
-                self.body_digest = *blake3::hash(asking.doc.bytes()).as_bytes();
+                self.approving = Some(Approving::of(asking.doc.bytes()));
                 // Boxed, so that calls without such rules carry no room for it.
                 let earlier = self.record.decisions.len();
                 let admission = Box::pin(self.admit_approved(&mut held)).await;
@@ -164,23 +165,27 @@ impl Exchange {
         let found = inspector.answer(answer);
         let rulings = inspector.take_rulings();
         self.note_rulings(&rulings);
-        self.waiting = pending(&rulings);
-        match self.waiting.first() {
-            Some(ruling) => Err(refused(ruling)),
-            None => found,
+        let needs = pending(&rulings);
+        let Some(first) = needs.first() else {
+            return found;
+        };
+        let fault = refused(first);
+        if let Some(approving) = &mut self.approving {
+            approving.waiting = needs;
         }
+        Err(fault)
     }
 
     /// Whether people may have to approve what comes back.
     pub(crate) fn may_wait(&self) -> bool {
-        let held = self.held.as_ref();
-        held.is_some_and(|held| held.chain.may_need_approval() && held.chain.reads_answers())
+        self.approving.is_some() && self.reads_answers()
     }
 
     /// Has people approve what waits for them, if something does: then the
     /// answer may be looked at again.
     pub(crate) async fn approve_waiting(&mut self) -> Result<bool, Fault> {
-        let needs = std::mem::take(&mut self.waiting);
+        let approving = self.approving.as_mut();
+        let needs = approving.map_or_else(Vec::new, |it| std::mem::take(&mut it.waiting));
         if needs.is_empty() {
             return Ok(false);
         }

@@ -90,6 +90,13 @@ fn a_call_is_pending_approved_and_goes_on_once_on_every_door() {
             assert_eq!(early.status, 403, "{case}");
             assert!(early.body.contains("still pending"), "{}", early.body);
             vote(&world, &id, "bob", true).expect("a vote");
+            let given = world.call(&path, &body);
+            assert_eq!(pending(&given), id, "{case}");
+            assert!(
+                given.body.contains("has been given"),
+                "{case}: {}",
+                given.body
+            );
             let other = body.replace("hi", "ho");
             let refused = again(&world, &path, &other, &id);
             assert_eq!(refused.status, 403, "{case}");
@@ -98,6 +105,9 @@ fn a_call_is_pending_approved_and_goes_on_once_on_every_door() {
             assert_eq!(got.status, 200, "{case}: {}", got.body);
             assert_eq!(got.headers["tollgate-approval"], *id, "{case}");
             assert_eq!(world.sent().len(), 1, "{case}");
+            let seen = world.wire.seen.lock().expect("unpoisoned");
+            assert!(!seen[0].headers.contains_key("tollgate-approval"), "{case}");
+            drop(seen);
             let twice = again(&world, &path, &body, &id);
             assert_eq!(twice.status, 403, "{case}");
             assert!(twice.body.contains("works once"), "{}", twice.body);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value;
 
 use crate::client::{Answer, Client};
-use crate::gateway::{Gateway, Home, KEY, chat};
+use crate::gateway::{Gateway, Home, KEY, chat, post};
 use crate::until;
 use crate::upstream::{COMPLETION, Upstream, json, last_piece, piece, sse_head};
 
@@ -306,5 +306,36 @@ fn a_stream_waits_with_its_tool_call_held_back() {
         }
         assert_eq!(gateway.metric("tollgate_approvals_pending"), 0.0);
     }
+    gateway.stop();
+}
+
+#[test]
+fn a_key_that_is_revoked_while_its_tool_call_waits_gets_nothing_of_it() {
+    let (up, _) = upstream();
+    let home = home(&up, "{tools: ['send_*'], wait_ms: 30000}");
+    let gateway = home.start();
+    let admin = format!("http://{}", gateway.admin());
+    let secret = secret("bob");
+    let keys = |words: &[&str]| {
+        let at = ["--json", "--admin", &admin, "--admin-key", &secret];
+        let (code, out, err) = home.run(&[&["keys"], words, &at].concat());
+        assert_eq!(code, 0, "{err}");
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let made = keys(&["create", "--on-revoke", "cut"]);
+    let key = made["secret"].as_str().unwrap();
+    let mut client = gateway.connect();
+    post(&mut client, key, DOOR, &chat("m", true)).unwrap();
+    assert_eq!(client.head().unwrap().status, 200);
+    client.chunks_until("look");
+    let id = await_open(&home, &gateway);
+    keys(&["revoke", made["key"]["id"].as_str().unwrap()]);
+    let told = client.chunks_until("revoked");
+    assert!(
+        !told.contains("send_mail") && !told.contains("[DONE]"),
+        "{told}"
+    );
+    assert!(matches!(client.chunk(), Ok(None)), "a proper end behind it");
+    assert_eq!(state(&home, &gateway, &id), "pending");
     gateway.stop();
 }

@@ -291,6 +291,14 @@ proptest! {
         let mut more = layers.clone();
         more.insert(at.index(layers.len() + 1), further);
         let after = build(&more);
+        // The same holds once all that the rules wanted approved is approved.
+        let all = verdicts(&before, &call);
+        let wanted = crate::policy::Ruling::wanted(all.iter().flat_map(|it| &it.rulings));
+        let (given, more) = (before.approving(wanted.clone()), after.approving(wanted));
+        for (given, more) in verdicts(&given, &call).iter().zip(verdicts(&more, &call)) {
+            prop_assert!(given.needs().is_empty());
+            prop_assert!(given.denied().is_none() || more.denied().is_some());
+        }
         let pairs = verdicts(&before, &call).into_iter().zip(verdicts(&after, &call));
         for (before, after) in pairs {
             prop_assert!(before.denied().is_none() || after.denied().is_some());
