@@ -26,27 +26,6 @@ const ID_BYTES_MAX: usize = 64;
 /// Pause between two looks whether people have decided.
 const LOOK_MS: u64 = 200;
 
-/// What approvals of a call go by.
-pub(crate) struct Approving {
-    /// BLAKE3 of the body.
-    body: [u8; 32],
-    /// The approval that the call was asked for, or that let it on.
-    pub(crate) header: Option<HeaderValue>,
-    /// Rules that want an approval of what the model gave back.
-    pub(crate) waiting: Vec<Ruling>,
-}
-
-impl Approving {
-    /// Of a call with this body.
-    pub(crate) fn of(body: &[u8]) -> Box<Self> {
-        Box::new(Self {
-            body: *blake3::hash(body).as_bytes(),
-            header: None,
-            waiting: Vec::new(),
-        })
-    }
-}
-
 /// What is to be approved, and for how long.
 struct Question {
     all: Vec<Approved>,

@@ -25,9 +25,8 @@ use plan::{Plan, ProviderPlan};
 use store::Ticket;
 
 use crate::Flow;
-use crate::approval::Approving;
 use crate::faults::{internal, no_slot};
-use crate::held::Held;
+use crate::held::{Approving, Held};
 use crate::reply::{
     ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
     SHOULD_RETRY,

@@ -18,10 +18,9 @@ use http::HeaderValue;
 use judge::Admission;
 use routing::Candidate;
 
-use crate::approval::Approving;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
-use crate::held::{Held, refused};
+use crate::held::{Approving, Held, refused};
 use crate::inspect::Inspector;
 
 /// Longest `tollgate-warn` value, bytes; further warnings are counted there
