@@ -223,3 +223,6 @@ fn shown(answer: &Value, as_json: bool) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

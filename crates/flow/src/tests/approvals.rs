@@ -1,6 +1,7 @@
 //! Approvals on the path: pending, given, used once, bound to the body and
 //! the caller, waited for, and for what the model gives back.
 
+mod stores;
 mod streams;
 
 use std::sync::Arc;
@@ -553,15 +554,4 @@ fn a_key_has_so_many_open_questions() {
     );
     // What has been asked is still told.
     pending(&world.call(CHAT, &BARE.replace("hi", "hi 0")));
-}
-
-#[test]
-fn a_gateway_that_keeps_no_approvals_refuses_what_needs_one() {
-    let mut world = world(&rule(json!({"models": ["m"]})), answer(false, false));
-    let flow = Arc::get_mut(&mut world.flow).expect("nobody else has it");
-    flow.approvals = None;
-    let got = world.call(CHAT, BARE);
-    assert_eq!(got.status, 403, "{}", got.body);
-    assert!(!got.headers.contains_key("tollgate-approval"));
-    assert!(world.sent().is_empty() && !got.body.contains(ANSWER));
 }
