@@ -41,8 +41,8 @@ impl Approvals for Broken {
 fn a_store_that_fails_refuses_what_needs_an_approval_and_nothing_else() {
     let broken = |settings: Value, tool: bool| {
         let plan = plan::Plan {
-            policy: super::rules::policy(&rule(settings)),
-            ..super::world::plan(&[("openai", "openai_chat"), ("mistral", "openai_chat")])
+            policy: super::super::rules::policy(&rule(settings)),
+            ..super::super::world::plan(&[("openai", "openai_chat"), ("mistral", "openai_chat")])
         };
         let mut world = World::of(plan, vec![Ok(answer(false, tool))]);
         let flow = Arc::get_mut(&mut world.flow).expect("nobody else has it");
