@@ -6,6 +6,7 @@
 //! made, and the clock.
 
 pub mod addresses;
+pub mod approval;
 pub mod certificate;
 mod consumer;
 mod credential;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use contract::{Fault, FaultKind, Origin};
 
 pub use self::empty::empty_because;
+use crate::approval::{Approved, Need};
 use crate::facts::{Facts, Given, Place};
 use crate::mode::Mode;
 use crate::rule::{Breach, Finding, Kind, Rule, Streams};
@@ -106,6 +107,8 @@ impl Policy {
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
     layers: Vec<Arc<Layer>>,
+    /// What was approved for this call.
+    approved: Vec<Approved>,
     /// No rule does more than write down what it would do.
     watches: bool,
     needs: ChainNeeds,
@@ -117,6 +120,7 @@ pub struct Chain {
 struct ChainNeeds {
     content: bool,
     answers: bool,
+    approval: bool,
 }
 
 impl ChainNeeds {
@@ -125,6 +129,8 @@ impl ChainNeeds {
         for named in layers.iter().flat_map(|layer| &layer.rules) {
             needs.content |= named.rule.needs_content();
             needs.answers |= named.rule.reads_answers();
+            needs.approval |=
+                named.mode == Mode::Enforce && named.rule.approval_wait_ms().is_some();
         }
         needs
     }
@@ -145,6 +151,8 @@ pub struct Ruling {
     pub contact: Option<Arc<str>>,
     /// How it was broken.
     pub breach: Breach,
+    /// What would have to be approved for the call to go on, if that helps.
+    pub need: Option<Need>,
 }
 
 /// What the rules of a chain say.
@@ -160,10 +168,21 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The first rule whose breach refuses the call.
+    /// The first rule whose breach refuses the call. One that no approval can
+    /// help comes before one that waits for its approval.
     pub fn denied(&self) -> Option<&Ruling> {
-        let mut rulings = self.rulings.iter();
-        rulings.find(|ruling| ruling.mode == Mode::Enforce)
+        let enforced = || self.rulings.iter().filter(|it| it.mode == Mode::Enforce);
+        let mut final_ones = enforced().filter(|it| it.need.is_none());
+        final_ones.next().or_else(|| enforced().next())
+    }
+
+    /// The rules that wait for an approval, if they alone refuse the call.
+    pub fn needs(&self) -> Vec<Ruling> {
+        let enforced = || self.rulings.iter().filter(|it| it.mode == Mode::Enforce);
+        match enforced().all(|ruling| ruling.need.is_some()) {
+            true => enforced().cloned().collect(),
+            false => Vec::new(),
+        }
     }
 
     /// Rules whose breach the caller is warned of.
@@ -179,7 +198,19 @@ impl Chain {
         Self {
             needs: ChainNeeds::of(&layers),
             layers,
+            approved: Vec::new(),
             watches: false,
+        }
+    }
+
+    /// The same layers, and what was approved for this call.
+    #[must_use]
+    pub fn approving(&self, approved: Vec<Approved>) -> Self {
+        Self {
+            layers: self.layers.clone(),
+            approved,
+            watches: self.watches,
+            needs: self.needs,
         }
     }
 
@@ -196,6 +227,26 @@ impl Chain {
             true => named.mode.min(Mode::Shadow),
             false => named.mode,
         }
+    }
+
+    /// What was approved for this call.
+    pub fn approved(&self) -> &[Approved] {
+        &self.approved
+    }
+
+    /// What of a need is not approved.
+    fn left(&self, layer: &Arc<str>, rule: &Arc<str>, need: Need) -> Option<Need> {
+        let is_approved = |what: &String| {
+            let mut approved = self.approved.iter();
+            approved.any(|it| {
+                it.layer == *layer
+                    && it.rule == *rule
+                    && it.what == *what
+                    && it.approvers >= need.approvers
+            })
+        };
+        let is_open = !need.what.iter().all(is_approved);
+        is_open.then_some(need)
     }
 
     /// Whether there is no rule at all.
@@ -234,6 +285,25 @@ impl Chain {
         found
     }
 
+    /// Whether a rule that is enforced may have something approved.
+    pub fn may_need_approval(&self) -> bool {
+        self.needs.approval && !self.watches
+    }
+
+    /// How long a tool call of the model waits for its approval at most,
+    /// milliseconds.
+    pub fn tool_wait_ms(&self) -> u64 {
+        if !self.may_need_approval() {
+            return 0;
+        }
+        let rules = self.rules().map(|(_, named)| named);
+        let reading = rules.filter(|it| it.mode == Mode::Enforce && it.rule.reads_answers());
+        reading
+            .filter_map(|named| named.rule.approval_wait_ms())
+            .max()
+            .unwrap_or_default()
+    }
+
     /// What the rules say of the call as asked.
     pub fn request(&self, facts: &Facts<'_>) -> Verdict {
         self.ask(|named| match named.kind.streams {
@@ -270,7 +340,7 @@ impl Chain {
         let mut verdict = Verdict::default();
         for (layer, named) in self.rules() {
             verdict.asked += 1;
-            let breach = match question(named) {
+            let (breach, need) = match question(named) {
                 Finding::Pass => continue,
                 Finding::CapOutput(tokens) if self.mode_of(named) == Mode::Enforce => {
                     let smallest = verdict.output_cap.as_ref();
@@ -279,8 +349,12 @@ impl Chain {
                     }
                     continue;
                 }
-                Finding::CapOutput(tokens) => would_cap(tokens),
-                Finding::Breach(breach) => breach,
+                Finding::CapOutput(tokens) => (would_cap(tokens), None),
+                Finding::Breach(breach) => (breach, None),
+                Finding::NeedsApproval(need, breach) => match self.left(layer, &named.name, need) {
+                    Some(need) => (breach, Some(need)),
+                    None => continue,
+                },
             };
             verdict.rulings.push(Ruling {
                 rule: named.name.clone(),
@@ -289,6 +363,7 @@ impl Chain {
                 mode: self.mode_of(named),
                 contact: named.contact.clone(),
                 breach,
+                need,
             });
         }
         verdict
@@ -306,6 +381,25 @@ fn would_cap(tokens: u64) -> Breach {
 }
 
 impl Ruling {
+    /// All things that these rulings want approved, each once.
+    pub fn wanted<'a>(rulings: impl Iterator<Item = &'a Self>) -> Vec<Approved> {
+        let mut all = Vec::new();
+        for ruling in rulings {
+            for what in ruling.need.iter().flat_map(|need| &need.what) {
+                let one = Approved {
+                    rule: ruling.rule.clone(),
+                    layer: ruling.layer.clone(),
+                    what: what.clone(),
+                    approvers: ruling.need.as_ref().map_or(0, |need| need.approvers),
+                };
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+        }
+        all
+    }
+
     /// The refusal: the rule's name, what it says, and whom to ask for more.
     pub fn fault(&self) -> Fault {
         let fault = Fault::new(FaultKind::Forbidden, Origin::Client, self.to_string());

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::approval::Need;
 use crate::facts::{Facts, Given, Place};
 
 /// A kind of rule: the one list of them is [`crate::RULES`].
@@ -73,6 +74,12 @@ pub trait Rule: Send + Sync + Debug {
         false
     }
 
+    /// How long a call waits for an approval that this rule wants,
+    /// milliseconds; `None` for rules that want none.
+    fn approval_wait_ms(&self) -> Option<u64> {
+        None
+    }
+
     /// What it finds in the call as asked.
     fn request(&self, facts: &Facts<'_>) -> Finding {
         let _ = facts;
@@ -111,6 +118,8 @@ pub enum Finding {
     Breach(Breach),
     /// It may go on if the output is held to this many tokens.
     CapOutput(u64),
+    /// It may go on once this is approved; until then it breaks the rule.
+    NeedsApproval(Need, Breach),
 }
 
 impl Finding {

@@ -1,6 +1,7 @@
 //! The kinds of policy rules. A new one is a file below and a line in the
 //! list; validation, JSON schema, reference and `explain` read this list.
 
+mod approval;
 mod body;
 mod condition;
 mod context_length;
@@ -39,6 +40,7 @@ pub static RULES: &[&Kind] = &[
     &time_window::KIND,
     &required_metadata::KIND,
     &condition::KIND,
+    &approval::KIND,
 ];
 
 /// The kind of this name.

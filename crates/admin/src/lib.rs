@@ -13,6 +13,7 @@
 //! may read the disk and belongs on a thread that may wait, a [`Taking`] that
 //! wants the body first, or a [`Follow`] that gives records as they are written.
 
+mod approvals;
 mod audit;
 mod auth;
 mod figures;
@@ -38,7 +39,7 @@ use bytes::Bytes;
 use evidence::{Evidence, RequestId};
 use http::{HeaderMap, Method};
 use plan::InForce;
-use store::RecordIndex;
+use store::{Approvals, RecordIndex};
 
 pub use audit::{Audit, Author, Change, NOTE_CHARS_MAX};
 pub use auth::{Actor, AdminKey, By};
@@ -82,6 +83,8 @@ pub struct AdminState {
     pub audit: Audit,
     /// Virtual keys.
     pub keys: KeyDesk,
+    /// Approvals.
+    pub approvals: Arc<dyn Approvals>,
     /// Versions of the plan.
     pub plans: Arc<Plans>,
     /// Start of the process, microseconds since the Unix epoch.
@@ -251,6 +254,10 @@ impl Api {
             | Resource::KeyCreate
             | Resource::KeyRotate
             | Resource::KeyRevoke => self.keys(asked),
+            Resource::Approvals
+            | Resource::Approval
+            | Resource::ApprovalGive
+            | Resource::ApprovalDeny => Ok(self.approvals(asked)),
             Resource::Audit => {
                 let question = AuditQuestion::of(&asked.params, asked.by.now_us)?;
                 let audit = self.state.audit.clone();
@@ -361,6 +368,10 @@ impl Api {
             | Resource::KeyCreate
             | Resource::KeyRotate
             | Resource::KeyRevoke
+            | Resource::Approvals
+            | Resource::Approval
+            | Resource::ApprovalGive
+            | Resource::ApprovalDeny
             | Resource::Audit => Ok(work(move || either(state.plans.one(&digest)))),
         }
     }
@@ -392,6 +403,10 @@ impl Api {
                 Resource::KeyRevoke => errand.revoke(&id, &body),
                 Resource::Key => errand.one(&id),
                 Resource::Keys
+                | Resource::Approvals
+                | Resource::Approval
+                | Resource::ApprovalGive
+                | Resource::ApprovalDeny
                 | Resource::Probe
                 | Resource::OpenApi
                 | Resource::Metrics
@@ -417,6 +432,39 @@ impl Api {
             0 => work(move || run(Bytes::new())),
             _ => taking(route, run),
         })
+    }
+}
+
+impl Api {
+    /// Approvals.
+    fn approvals(&self, asked: Asked) -> Answer {
+        let Asked {
+            by,
+            route,
+            segment: id,
+            params,
+            ..
+        } = asked;
+        let state = self.state.clone();
+        let run = move |body: Bytes| {
+            let errand = approvals::Errand {
+                store: &state.approvals,
+                audit: &state.audit,
+                by: &by,
+            };
+            let made = if route.resource == Resource::Approvals {
+                errand.list(&params)
+            } else if route.body_bytes_max == 0 {
+                errand.one(&id)
+            } else {
+                errand.vote(&id, &body, route.resource == Resource::ApprovalGive)
+            };
+            made.unwrap_or_else(|fault| fault)
+        };
+        match route.body_bytes_max {
+            0 => work(move || run(Bytes::new())),
+            _ => taking(route, run),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Deliberately not here: what a resource answers.
 
+mod approvals;
 mod words;
 
 use http::Method;
@@ -72,6 +73,14 @@ pub enum Resource {
     KeyRotate,
     /// The end of a virtual key.
     KeyRevoke,
+    /// Many approvals.
+    Approvals,
+    /// One approval.
+    Approval,
+    /// A vote for an approval.
+    ApprovalGive,
+    /// A vote against an approval.
+    ApprovalDeny,
     /// The audit journal.
     Audit,
     /// Versions of the plan.
@@ -420,6 +429,10 @@ pub const ROUTES: &[Route] = &[
             "End a virtual key, at once and for good",
         )
     },
+    approvals::LIST,
+    approvals::ONE,
+    approvals::APPROVE,
+    approvals::DENY,
     Route {
         roles: AUDITORS,
         params: AUDIT_FILTERS,

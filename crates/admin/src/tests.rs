@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod approvals;
 mod audit;
 mod keys;
 mod pages;
@@ -196,6 +197,7 @@ impl World {
             key: AdminKey::new(&Secret::new(KEY.to_owned())),
             audit,
             keys: crate::keys::tests::desk(),
+            approvals: Arc::new(store::MemoryApprovals::default()),
             plans: plans.clone(),
             started_us: NOW_US - 5_000_000,
             workers: 2,

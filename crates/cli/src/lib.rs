@@ -6,6 +6,7 @@
 //! Deliberately not here: carrying out the other commands, which `gate` does.
 
 mod admin;
+mod approvals;
 mod audit;
 mod config;
 mod keys;
@@ -21,6 +22,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use admin::{AdminArgs, Setting, Trouble};
+pub use approvals::{
+    ApprovalArgs, ApprovalsArgs, ApprovalsCommand, ApprovalsListArgs, VoteArgs,
+    run as run_approvals,
+};
 pub use audit::{AuditArgs, AuditCommand, read as read_audit};
 pub use config::{ConfigArgs, ConfigCommand, Format, Source};
 pub use keys::{
@@ -80,6 +85,8 @@ pub enum Command {
     Logs(Box<LogsArgs>),
     /// Make, list, rotate and revoke keys of a running gateway.
     Keys(Box<KeysArgs>),
+    /// List, approve and deny calls that wait for people.
+    Approvals(Box<ApprovalsArgs>),
     /// Show how a running gateway is: plan, connections, pools, records.
     Status(StatusArgs),
     /// Show, compare and change the plan of a running gateway.

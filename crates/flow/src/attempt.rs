@@ -40,7 +40,11 @@ impl Exchange {
         let provider = self.plan.providers[candidate.provider].clone();
         self.begin_attempt(&provider, candidate);
         if let Some(model) = provider.kind.provider.local() {
-            return self.ask_local(model, asking);
+            let mut found = self.ask_local(model, asking);
+            while found.is_err() && self.approve_waiting().await? {
+                found = self.ask_local(model, asking);
+            }
+            return found;
         }
         let operation = self.route.operation;
         let Some(dialect) = provider.dialect_for(self.dialect.id(), operation) else {
@@ -93,7 +97,15 @@ impl Exchange {
             prepared,
             stream_wanted: asking.survey.stream,
         };
-        self.read_whole(asking, shape, body)
+        // Kept for another look only where people may have to look first.
+        let kept = self.may_wait().then(|| body.clone());
+        let mut found = self.read_whole(asking, &shape, body);
+        while let (Err(_), Some(body)) = (&found, &kept)
+            && self.approve_waiting().await?
+        {
+            found = self.read_whole(asking, &shape, body.clone());
+        }
+        found
     }
 
     /// What a provider's refusal means.

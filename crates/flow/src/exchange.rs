@@ -26,7 +26,7 @@ use store::Ticket;
 
 use crate::Flow;
 use crate::faults::{internal, no_slot};
-use crate::held::Held;
+use crate::held::{Approving, Held};
 use crate::reply::{
     ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
     SHOULD_RETRY,
@@ -78,6 +78,8 @@ pub struct Exchange {
     pub(crate) told_us: Option<u64>,
     /// Most output tokens, where something caps them.
     pub(crate) output_cap: Option<u64>,
+    /// What approvals of the call go by, where a rule may want one.
+    pub(crate) approving: Option<Box<Approving>>,
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
     /// The caller asked for usage in the stream, or its dialect always has it.
@@ -164,6 +166,7 @@ impl Flow {
             observe: None,
             told_us: None,
             output_cap: None,
+            approving: None,
             warnings: Vec::new(),
             stream_usage: false,
             slot: None,
@@ -377,6 +380,9 @@ impl Exchange {
             headers.insert(PROVIDER, served.provider.name_header.clone());
             headers.insert(MODEL, served.model.clone());
             headers.insert(ATTEMPTS, HeaderValue::from(self.record.attempts.len()));
+        }
+        if let Some(approval) = self.approving.as_ref().and_then(|it| it.header.as_ref()) {
+            headers.insert(crate::reply::APPROVAL, approval.clone());
         }
         if let Some(warnings) = self.warn_header() {
             headers.insert(crate::reply::WARN, warnings);

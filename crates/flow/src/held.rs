@@ -6,12 +6,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use access::approval::Approved;
 use access::policy::{Chain, Ruling, Verdict};
 use access::{Consumer, Content, Facts, Given, Metadata};
 use contract::{Fault, Operation, Origin};
+use http::HeaderValue;
 
 /// What policy holds a call to: owned, because it lasts as long as the answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) chain: Chain,
     pub(crate) consumer: Arc<Consumer>,
@@ -46,9 +48,38 @@ impl Held {
         }
     }
 
+    /// The same, with more that was approved.
+    pub(crate) fn approving(&self, approved: Vec<Approved>) -> Self {
+        Self {
+            chain: self.chain.approving(approved),
+            ..self.clone()
+        }
+    }
+
     /// What the rules say of something that came back.
     pub(crate) fn given(&self, given: &Given<'_>) -> Verdict {
         self.chain.given(&self.facts(), given)
+    }
+}
+
+/// What approvals of a call go by.
+pub(crate) struct Approving {
+    /// BLAKE3 of the body.
+    pub(crate) body: [u8; 32],
+    /// The approval that the call was asked for, or that let it on.
+    pub(crate) header: Option<HeaderValue>,
+    /// Rules that want an approval of what the model gave back.
+    pub(crate) waiting: Vec<Ruling>,
+}
+
+impl Approving {
+    /// Of a call with this body.
+    pub(crate) fn of(body: &[u8]) -> Box<Self> {
+        Box::new(Self {
+            body: *blake3::hash(body).as_bytes(),
+            header: None,
+            waiting: Vec::new(),
+        })
     }
 }
 

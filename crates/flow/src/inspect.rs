@@ -24,17 +24,25 @@ pub(crate) struct Inspector {
     /// Parts that are text, by choice and number.
     open: BTreeSet<(u32, u32)>,
     streams: Streams,
+    /// Tool calls of a stream wait for their approval, and what follows with
+    /// them.
+    waits: bool,
+    /// Something waits for an approval.
+    is_pending: bool,
 }
 
 impl Inspector {
     pub(crate) fn new(held: Arc<Held>) -> Self {
         let streams = held.chain.streams();
+        let waits = held.chain.tool_wait_ms() > 0;
         Self {
             held,
             rulings: Vec::new(),
             texts: BTreeMap::new(),
             open: BTreeSet::new(),
             streams,
+            waits,
+            is_pending: false,
         }
     }
 
@@ -57,11 +65,23 @@ impl Inspector {
         std::mem::take(&mut self.rulings)
     }
 
-    /// Looks at a whole answer.
+    /// A stream is held back from where something waits for an approval.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// Something waits for an approval.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.is_pending
+    }
+
+    /// Looks at a whole answer. What needs an approval is in the rulings, and
+    /// is no fault here.
     pub(crate) fn answer(&mut self, answer: &Answer) -> Result<(), Fault> {
         let Answer::Chat(chat) = answer else {
             return Ok(());
         };
+        self.waits = true;
         for choice in &chat.choices {
             let mut text = String::new();
             for part in &choice.parts {
@@ -169,8 +189,15 @@ impl Inspector {
 
     fn judge(&mut self, given: &Given<'_>) -> Result<(), Fault> {
         let verdict: Verdict = self.held.given(given);
-        let denied = verdict.denied().map(refused);
+        let judged = match verdict.denied() {
+            Some(ruling) if self.waits && ruling.need.is_some() => {
+                self.is_pending = true;
+                Ok(())
+            }
+            Some(ruling) => Err(refused(ruling)),
+            None => Ok(()),
+        };
         self.rulings.extend(verdict.rulings);
-        denied.map_or(Ok(()), Err)
+        judged
     }
 }

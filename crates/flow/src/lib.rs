@@ -6,6 +6,7 @@
 //! seam. Deliberately not here: sockets, the real clock, and any decision of
 //! its own.
 
+mod approval;
 mod arrived;
 mod asking;
 mod attempt;
@@ -40,6 +41,7 @@ use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
 use plan::InForce;
 use providers::Loans;
+use store::ApprovalLane;
 
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
@@ -65,6 +67,8 @@ pub struct Flow {
     pub evidence: Evidence,
     /// Temporary keys of providers; read for each call that is signed.
     pub loans: Arc<ArcSwap<Loans>>,
+    /// The way to approvals; where there is none, what needs one is refused.
+    pub approvals: Option<ApprovalLane>,
     /// Metric handles that were resolved before.
     pub handles: Handles,
 }

@@ -64,7 +64,7 @@ impl Exchange {
             survey,
             canonical: None,
         };
-        let candidates = self.decide(&mut asking)?;
+        let candidates = self.decide(&mut asking).await?;
         self.try_each(&mut asking, &candidates).await
     }
 

@@ -15,11 +15,12 @@ use access::{Consumer, Mode};
 use contract::{Answer, Fault};
 use evidence::{Decision, Reading, Value};
 use http::HeaderValue;
+use judge::Admission;
 use routing::Candidate;
 
 use crate::asking::Asking;
 use crate::exchange::Exchange;
-use crate::held::Held;
+use crate::held::{Approving, Held, refused};
 use crate::inspect::Inspector;
 
 /// Longest `tollgate-warn` value, bytes; further warnings are counted there
@@ -34,7 +35,10 @@ impl Exchange {
     }
 
     /// Holds the call to its rules, and gives the candidates that remain.
-    pub(crate) fn decide(&mut self, asking: &mut Asking<'_>) -> Result<Arc<[Candidate]>, Fault> {
+    pub(crate) async fn decide(
+        &mut self,
+        asking: &mut Asking<'_>,
+    ) -> Result<Arc<[Candidate]>, Fault> {
         let chain = self.chain()?;
         let consumer = self.consumer()?.clone();
         if chain.is_empty() {
@@ -45,10 +49,21 @@ impl Exchange {
             };
             return judge::candidates(&self.plan, &known);
         }
-        let held = self.hold(chain, consumer, asking)?;
-        let facts = held.facts();
-        let admission = judge::admit(&self.plan, &held.consumer, &held.chain, &facts);
+        let mut held = self.hold(chain, consumer, asking)?;
+        let mut approvals = Vec::new();
+        let admission = match held.chain.may_need_approval() {
+            true => {
+                self.approving = Some(Approving::of(asking.doc.bytes()));
+                // Boxed, so that calls without such rules carry no room for it.
+                let earlier = self.record.decisions.len();
+                let admission = Box::pin(self.admit_approved(&mut held)).await;
+                approvals.extend(self.record.decisions.drain(earlier..));
+                admission
+            }
+            false => self.admission(&held),
+        };
         self.note_facts(&held, &admission.verdict);
+        self.record.decisions.extend(approvals);
         self.note_rulings(&admission.verdict.rulings);
         for excluded in &admission.excluded {
             let candidate = &excluded.candidate;
@@ -75,6 +90,10 @@ impl Exchange {
         }
         self.held = Some(Arc::new(held));
         Ok(candidates)
+    }
+
+    pub(crate) fn admission(&self, held: &Held) -> Admission {
+        judge::admit(&self.plan, &held.consumer, &held.chain, &held.facts())
     }
 
     fn hold(
@@ -136,14 +155,52 @@ impl Exchange {
         }
     }
 
-    /// Looks at a whole answer before the caller gets it.
+    /// Looks at a whole answer before the caller gets it. What people must
+    /// approve first is in `waiting` then.
     pub(crate) fn judge_answer(&mut self, answer: &Answer) -> Result<(), Fault> {
         let Some(mut inspector) = self.inspector() else {
             return Ok(());
         };
         let found = inspector.answer(answer);
-        self.note_rulings(&inspector.take_rulings());
-        found
+        let rulings = inspector.take_rulings();
+        self.note_rulings(&rulings);
+        let needs = pending(&rulings);
+        let Some(first) = needs.first() else {
+            return found;
+        };
+        let fault = refused(first);
+        if let Some(approving) = &mut self.approving {
+            approving.waiting = needs;
+        }
+        Err(fault)
+    }
+
+    /// Whether people may have to approve what comes back.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.approving.is_some() && self.reads_answers()
+    }
+
+    /// Has people approve what waits for them, if something does: then the
+    /// answer may be looked at again.
+    pub(crate) async fn approve_waiting(&mut self) -> Result<bool, Fault> {
+        let approving = self.approving.as_mut();
+        let needs = approving.map_or_else(Vec::new, |it| std::mem::take(&mut it.waiting));
+        if needs.is_empty() {
+            return Ok(false);
+        }
+        // Boxed, so that calls without such rules carry no room for it.
+        Box::pin(self.approve_given(&needs)).await?;
+        Ok(true)
+    }
+
+    /// Has people approve what the model gave back.
+    pub(crate) async fn approve_given(&mut self, needs: &[Ruling]) -> Result<(), Fault> {
+        let Some(held) = self.held.clone() else {
+            return Ok(());
+        };
+        let approved = self.ask_people(&held, needs).await?;
+        self.held = Some(Arc::new(held.approving(approved)));
+        Ok(())
     }
 
     /// Whether a rule looks at what comes back.
@@ -241,7 +298,16 @@ impl Exchange {
     }
 }
 
-fn reading(name: &'static str, value: Value) -> Reading {
+/// The rulings that wait for an approval, if nothing else refuses.
+pub(crate) fn pending(rulings: &[Ruling]) -> Vec<Ruling> {
+    let verdict = Verdict {
+        rulings: rulings.to_vec(),
+        ..Verdict::default()
+    };
+    verdict.needs()
+}
+
+pub(crate) fn reading(name: &'static str, value: Value) -> Reading {
     Reading {
         name: name.into(),
         value,

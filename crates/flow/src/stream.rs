@@ -20,6 +20,7 @@ use http::{HeaderValue, StatusCode};
 use plan::{ProviderPlan, Times};
 use store::Ticket;
 
+use crate::approval::Asking as Aside;
 use crate::asking::Asking;
 use crate::cut_off::CutOff;
 use crate::exchange::Exchange;
@@ -27,9 +28,11 @@ use crate::faults::{too_slow, wire_fault};
 use crate::prepare::Prepared;
 use crate::reply::{Cut, Reply, ReplyBody, ReplyStream};
 
+mod hold;
 mod through;
 mod watched;
 
+use hold::Hold;
 use through::{Looking, Sight, Through};
 
 pub(crate) use watched::Watching;
@@ -54,6 +57,10 @@ pub(crate) struct Streaming {
     /// told in band, so that the outcome does not hang on how the network cut
     /// the stream.
     broken: Option<Fault>,
+    /// What is held back until people have decided.
+    hold: Option<Hold>,
+    /// The number of the fault that ends it, where that is not the next one.
+    number: Option<u64>,
     ended: bool,
     /// Bytes of the frames that came, whether they pass or not. One that is
     /// not complete has a limit of its own, and may be an image.
@@ -187,6 +194,8 @@ impl Streaming {
             clocked,
             losses,
             broken: None,
+            hold: None,
+            number: None,
             ended: false,
             arrived: 0,
         }
@@ -205,8 +214,11 @@ impl Streaming {
             committed
         })
         .await;
-        exchange.note_rulings(&self.sight.take_rulings());
-        committed?;
+        match self.sight.looking {
+            // Boxed, so that calls without such rules carry no room for it.
+            Some(_) => Box::pin(self.settle_commit(exchange, committed)).await?,
+            None => committed?,
+        }
         let now = exchange.elapsed_us();
         if let Some(attempt) = exchange.attempt_mut() {
             attempt.committed = true;
@@ -219,7 +231,10 @@ impl Streaming {
     fn poll_commit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         // What is held back whole has not begun before it ends.
         let holds = self.sight.holds();
-        let begun = |stream: &Self| stream.sight.tally.committed && holds.is_none();
+        let begun = |stream: &Self| {
+            let is_free = stream.hold.as_ref().is_none_or(|hold| hold.behind_content);
+            stream.sight.tally.committed && holds.is_none() && is_free
+        };
         loop {
             if begun(self) {
                 return Poll::Ready(Ok(()));
@@ -234,7 +249,7 @@ impl Streaming {
                 Some(limit) if self.arrived > limit => {
                     return Poll::Ready(Err(crate::faults::too_long_to_check(limit)));
                 }
-                None if self.arrived > HEAD_BYTES_MAX => {
+                None if self.arrived > HEAD_BYTES_MAX && self.hold.is_none() => {
                     return Poll::Ready(Err(crate::faults::no_content(HEAD_BYTES_MAX)));
                 }
                 Some(_) | None => {}
@@ -248,8 +263,16 @@ impl Streaming {
         }
     }
 
-    /// Takes in what the source has next; sets `ended` at its clean end.
+    /// Takes in what the source has next, and holds it back where it waits for
+    /// people; sets `ended` at its clean end.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        match self.sight.may_wait() {
+            true => self.poll_held(cx),
+            false => self.poll_source(cx),
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let next = match &mut self.source {
             Source::Local(events) => {
                 match events.next() {
@@ -334,6 +357,9 @@ impl Streaming {
 
     /// All that is ready for the caller.
     fn take(&mut self) -> Option<Bytes> {
+        if let Some(hold) = &mut self.hold {
+            return hold.take_free();
+        }
         if self.ready.is_empty() {
             let whole = std::mem::take(&mut self.whole);
             return (!whole.is_empty()).then_some(whole);
@@ -343,7 +369,8 @@ impl Streaming {
     }
 
     fn is_full(&self) -> bool {
-        self.ready.len() + self.whole.len() >= TOGETHER_BYTES_MAX
+        // What is held back has a limit of its own.
+        self.hold.is_none() && self.ready.len() + self.whole.len() >= TOGETHER_BYTES_MAX
     }
 
     /// The reply of a stream that has committed.
@@ -372,6 +399,7 @@ impl Streaming {
             exchange,
             cut_off,
             declared,
+            aside: None,
             done: false,
             ticket: None,
             _open: open,
@@ -394,6 +422,8 @@ struct Going {
     cut_off: Option<CutOff>,
     /// How many losses the head of the answer declared.
     declared: usize,
+    /// The question to people that the answer ends with.
+    aside: Option<Aside>,
     done: bool,
     /// The end waits for the record, where the operator asks for that.
     ticket: Option<Ticket>,
@@ -430,9 +460,10 @@ impl Going {
     fn fail(&mut self, fault: &Fault) -> Option<Bytes> {
         self.exchange.record.fault = Some(FaultNote::from(fault));
         let id = self.exchange.id.text();
-        let number = self.stream.through.next_number();
+        let number = self.stream.next_number();
         let dialect = self.exchange.dialect;
         let frame = dialect.write_fault_frame(fault, id.as_str(), number);
+        self.stream.drop_held();
         self.stream.gather();
         self.stream.ready.extend_from_slice(&frame);
         self.last(Outcome::Cut)
@@ -450,22 +481,29 @@ impl ReplyStream for Going {
         if let Some(fault) = self.stream.broken.take() {
             return Poll::Ready(self.fail(&fault).map(Ok));
         }
-        if let Some(cut_off) = self.cut_off.as_mut().filter(|_| !self.stream.ended)
+        let is_open = !self.stream.ended || self.aside.is_some();
+        if let Some(cut_off) = self.cut_off.as_mut().filter(|_| is_open)
             && let Some(fault) = cut_off.poll_cut(cx)
         {
             return Poll::Ready(self.fail(&fault).map(Ok));
+        }
+        if self.aside.is_some() {
+            return self.poll_aside(cx);
         }
         loop {
             // An error that the upstream reported in the stream: for a caller
             // of the same dialect it has passed as it came.
             if let Some(fault) = self.stream.sight.tally.fault.take() {
-                if self.stream.through.passes_faults() {
+                if self.stream.through.passes_faults() && self.stream.hold.is_none() {
                     self.exchange.record.fault = Some(FaultNote::from(&fault));
                     return Poll::Ready(self.last(Outcome::Cut).map(Ok));
                 }
                 return Poll::Ready(self.fail(&fault).map(Ok));
             }
             if self.stream.ended {
+                if self.stream.hold.is_some() {
+                    return self.ask_aside(None, cx);
+                }
                 return Poll::Ready(self.last(Outcome::Complete).map(Ok));
             }
             if self.stream.is_full() {
@@ -473,9 +511,10 @@ impl ReplyStream for Going {
             }
             match self.stream.poll_more(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(fault)) => {
+                Poll::Ready(Err(fault)) if self.stream.hold.is_some() => {
                     return Poll::Ready(self.fail(&fault).map(Ok));
                 }
+                Poll::Ready(Err(fault)) => return self.ask_aside(Some(fault), cx),
                 Poll::Pending => break,
             }
         }

@@ -1,6 +1,7 @@
 //! Cases of the path: what goes up, what comes back, what is recorded. Every
 //! case leaves exactly one record.
 
+mod approvals;
 mod faults;
 mod keys;
 mod metadata;

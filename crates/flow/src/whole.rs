@@ -29,7 +29,7 @@ impl Exchange {
     pub(crate) fn read_whole(
         &mut self,
         asking: &Asking<'_>,
-        shape: Shape,
+        shape: &Shape,
         body: Bytes,
     ) -> Result<Arrived, Fault> {
         let Shape {
@@ -38,7 +38,7 @@ impl Exchange {
         } = shape;
         let operation = self.route.operation;
         let doc = Doc::answer(body)?;
-        if stream_wanted {
+        if *stream_wanted {
             // An error under a 200 is the usual reason; it is told as such.
             let mut tally = Tally::default();
             prepared
@@ -60,7 +60,7 @@ impl Exchange {
                 let answer = prepared.dialect.read_answer(operation, doc.root());
                 self.judge_answer(&answer.map_err(blame)?)?;
             }
-            (doc.bytes().clone(), prepared.losses)
+            (doc.bytes().clone(), prepared.losses.clone())
         } else {
             let answer = prepared
                 .dialect
@@ -71,7 +71,7 @@ impl Exchange {
             let id = self.id.text();
             let asked = self.asked(id.as_str(), asking.canonical.as_ref());
             let Written { body, losses } = self.dialect.write_answer(&answer, &asked);
-            (body, [prepared.losses, losses].concat())
+            (body, [prepared.losses.as_slice(), &losses].concat())
         };
         self.note_tally(&tally);
         self.mark_committed();

@@ -9,6 +9,7 @@
 )]
 
 mod admin_door;
+mod approvals;
 mod banner;
 mod config;
 mod door;
@@ -58,6 +59,9 @@ fn main() -> ExitCode {
         Command::Config(args) => config::run_command(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Logs(args) => logs(&args),
+        Command::Approvals(args) => asked(args.at(), |setting, out| {
+            cli::run_approvals(&args, setting, out)
+        }),
         Command::Keys(args) => asked(args.at(), |setting, out| cli::keys(&args, setting, out)),
         Command::Status(args) => status(&args),
         Command::Plan(args) => asked(args.at(), |setting, out| cli::run_plan(&args, setting, out)),

@@ -12,6 +12,7 @@ use cli::{PlanOwner, ServeArgs};
 use contract::Secret;
 use contract::seams::Clock;
 use plan::Kept;
+use store::ApprovalLane;
 use transport::RealClock;
 
 use crate::admin_door::AdminDoor;
@@ -93,8 +94,10 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let keys = VirtualKeys::open(&data_dir)?;
     keys.show(records.evidence.meter());
     let key_rounds = keys.tend()?;
+    let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
     let house = House {
         keys,
+        approvals: Some(approvals.clone()),
         ..records.house(compiled.plan)
     };
     let start = Start {
@@ -103,6 +106,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         shape: shape.clone(),
         files,
         kept,
+        approvals,
     };
     let (state, on_hangup) = operate(start, loader, keeping, &records, &house)?;
     let plans = state.plans.clone();
@@ -134,6 +138,8 @@ struct Start {
     files: Vec<PathBuf>,
     /// The document in the form in which it is kept.
     kept: Kept,
+    /// The way to approvals.
+    approvals: ApprovalLane,
 }
 
 /// Lets operators in, and watches the configuration: the state of the admin
@@ -173,6 +179,7 @@ fn operate(
         key: AdminKey::new(&key),
         audit,
         keys: house.keys.admin(),
+        approvals: start.approvals.store().clone(),
         plans,
         started_us: RealClock::new().unix_us(),
         workers,

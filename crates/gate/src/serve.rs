@@ -17,6 +17,7 @@ use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
     Plan, Where,
 };
+use store::ApprovalLane;
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
 
 use crate::admin_door::AdminDoor;
@@ -123,6 +124,8 @@ pub(crate) struct House {
     pub(crate) issuers: IssuerKeys,
     /// Keys of callers that were made at run time.
     pub(crate) keys: VirtualKeys,
+    /// The way to approvals, if any are kept.
+    pub(crate) approvals: Option<ApprovalLane>,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -271,6 +274,7 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         evidence: house.evidence.clone(),
         loans: house.lending.loans(),
         handles: Handles::default(),
+        approvals: house.approvals.clone(),
     };
     DataDoor {
         flow: Arc::new(flow),
@@ -385,6 +389,7 @@ impl Records {
             lending: Lending::new(Arc::default()),
             issuers: IssuerKeys::default(),
             keys: VirtualKeys::default(),
+            approvals: None,
         }
     }
 }

@@ -38,6 +38,7 @@ const TESTED_COMMANDS: &str = "sh,test";
 /// Pages with examples, so that none is lost by a slip in a mark.
 const WITH_EXAMPLES: &[&str] = &[
     "README.md",
+    "docs/approvals.md",
     "docs/dialects.md",
     "docs/edge.md",
     "docs/errors.md",

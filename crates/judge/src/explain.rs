@@ -1,7 +1,7 @@
 //! The effective policy of a call, line by line, each with the layer that it
 //! comes from, and what it comes to.
 
-use access::policy::Chain;
+use access::policy::{Chain, Ruling};
 use access::{Consumer, Facts, Given, Mode};
 use contract::Fault;
 use plan::Plan;
@@ -40,6 +40,8 @@ pub struct Explanation {
     pub output_cap: Option<(u64, String)>,
     /// The rule that denies, if one does.
     pub denied_by: Option<String>,
+    /// How many people must approve, where nothing else refuses the call.
+    pub approvers: Option<u8>,
     /// Rules that warn.
     pub warned_by: Vec<String>,
 }
@@ -56,15 +58,20 @@ pub fn explain(
         mut verdict,
         excluded,
         mut outcome,
+        needs,
     } = admit(plan, consumer, chain, facts);
     let mut denied_by = verdict.denied().map(|ruling| ruling.rule.to_string());
+    let mut approvers = most(&needs);
     if outcome.is_ok() {
         denied_by = None;
         for given in given {
             let found = chain.given(facts, given);
-            if let Some(ruling) = found.denied().filter(|_| outcome.is_ok()) {
+            // What no approval helps counts more than what waits for one.
+            let is_open = outcome.is_ok() || (approvers.is_some() && found.needs().is_empty());
+            if let Some(ruling) = found.denied().filter(|_| is_open) {
                 outcome = Err(ruling.fault());
                 denied_by = Some(ruling.rule.to_string());
+                approvers = most(&found.needs());
             }
             verdict.rulings.extend(found.rulings);
         }
@@ -94,12 +101,8 @@ pub fn explain(
         excluded: excluded
             .iter()
             .map(|it| {
-                let candidate = &it.candidate;
-                (
-                    name(candidate.provider),
-                    candidate.model.to_string(),
-                    it.rule.to_string(),
-                )
+                let model = it.candidate.model.to_string();
+                (name(it.candidate.provider), model, it.rule.to_string())
             })
             .collect(),
         output_cap: verdict
@@ -108,5 +111,12 @@ pub fn explain(
             .map(|(tokens, rule)| (*tokens, rule.to_string())),
         warned_by: verdict.warned().map(|it| it.rule.to_string()).collect(),
         denied_by,
+        approvers,
     }
+}
+
+/// How many people must approve, to meet all of these.
+fn most(needs: &[Ruling]) -> Option<u8> {
+    let wanted = needs.iter().filter_map(|ruling| ruling.need.as_ref());
+    wanted.map(|need| need.approvers).max()
 }

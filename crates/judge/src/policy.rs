@@ -34,6 +34,8 @@ pub struct Admission {
     pub verdict: Verdict,
     /// Candidates that were left out.
     pub excluded: Vec<Excluded>,
+    /// The rules that wait for an approval, where they alone refuse the call.
+    pub needs: Vec<Ruling>,
     /// The candidates that remain, best first; or the refusal.
     pub outcome: Result<Arc<[Candidate]>, Fault>,
 }
@@ -43,6 +45,7 @@ impl Admission {
         Self {
             verdict,
             excluded: Vec::new(),
+            needs: Vec::new(),
             outcome: Err(fault),
         }
     }
@@ -51,10 +54,12 @@ impl Admission {
 /// Holds a call to its rules: the call as asked first, then each candidate.
 pub fn admit(plan: &Plan, consumer: &Consumer, chain: &Chain, facts: &Facts<'_>) -> Admission {
     let mut verdict = chain.request(facts);
-    if let Some(denied) = verdict.denied() {
-        let fault = denied.fault();
-        return Admission::refused(verdict, fault);
-    }
+    let needs = verdict.needs();
+    let pending = match verdict.denied().map(Ruling::fault) {
+        // Nobody is asked to approve what is denied anyway.
+        Some(fault) if needs.is_empty() => return Admission::refused(verdict, fault),
+        pending => pending,
+    };
     let known = crate::Facts {
         consumer,
         chain,
@@ -66,11 +71,14 @@ pub fn admit(plan: &Plan, consumer: &Consumer, chain: &Chain, facts: &Facts<'_>)
     };
     let mut excluded = Vec::new();
     let mut first: Option<Ruling> = None;
+    // Rules that wait for an approval of what a candidate is.
+    let mut waiting = Vec::new();
     // Filled once a candidate is left out; until then all remain.
     let mut kept = Vec::new();
     for (nth, candidate) in all.iter().enumerate() {
         let found = chain.place(facts, &place(plan, candidate));
         let denied = found.denied().cloned();
+        waiting.extend(found.needs());
         merge(&mut verdict, found);
         match denied {
             None if first.is_none() => {}
@@ -87,14 +95,30 @@ pub fn admit(plan: &Plan, consumer: &Consumer, chain: &Chain, facts: &Facts<'_>)
             }
         }
     }
-    let outcome = match first {
-        None => Ok(all),
-        Some(ruling) if kept.is_empty() => Err(ruling.fault()),
-        Some(_) => Ok(kept.into()),
+    let outcome = match (first, waiting.first()) {
+        (None, _) => Ok(all),
+        (Some(_), _) if !kept.is_empty() => Ok(kept.into()),
+        // Nobody need be asked for those that are denied anyway.
+        (Some(_), Some(ruling)) => {
+            let fault = pending.unwrap_or_else(|| ruling.fault());
+            let needs = [needs, waiting].concat();
+            return Admission {
+                verdict,
+                excluded,
+                needs,
+                outcome: Err(fault),
+            };
+        }
+        (Some(ruling), None) => Err(ruling.fault()),
+    };
+    let (outcome, needs) = match (outcome, pending) {
+        (Ok(_), Some(fault)) => (Err(fault), needs),
+        (outcome, _) => (outcome, Vec::new()),
     };
     Admission {
         verdict,
         excluded,
+        needs,
         outcome,
     }
 }

@@ -2,7 +2,8 @@
 //! truth of every exchange: [`SegmentLog`] keeps it on disk, [`MemoryJournal`]
 //! in memory, and [`conformance`] holds both to one behaviour. [`RecordIndex`]
 //! is a SQLite index over a journal that may lag and can be rebuilt at will.
-//! [`Keys`] are the virtual keys that were made at run time.
+//! [`Keys`] are the virtual keys that were made at run time, [`Approvals`] the
+//! calls that wait for people.
 //!
 //! This is an IO room: it touches the disk, threads and the real clock.
 //! Deliberately not here: the format of a record. Payloads are bytes, and the
@@ -13,6 +14,7 @@
     reason = "this room owns threads and the real clock"
 )]
 
+pub mod approvals;
 pub mod cabinet;
 pub mod changes;
 pub mod conformance;
@@ -32,6 +34,10 @@ pub mod segment;
 pub mod verify;
 mod writer;
 
+pub use approvals::{
+    ApprovalFilter, ApprovalLane, ApprovalLimits, ApprovalRow, ApprovalState, Approvals,
+    ApprovalsError, MemoryApprovals, NeedRow, SqliteApprovals, Vote,
+};
 pub use cabinet::Cabinet;
 pub use changes::{ChangeError, ChangeLog};
 pub use index::{Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, RecordIndex, Row};

@@ -81,6 +81,7 @@ impl World {
             loans: Arc::default(),
             tokens: flow::Tokens::default(),
             handles: Handles::default(),
+            approvals: None,
         });
         Self {
             heard: RefCell::new((0..count).map(|_| Heard::default()).collect()),

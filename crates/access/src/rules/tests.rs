@@ -1,6 +1,7 @@
 //! Cases of rules. Each is asked in all four modes, through a chain.
 
 mod answers;
+mod approvals;
 mod attacks;
 mod conditions;
 mod narrowing;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Longest name that a message repeats, in characters.
-const SHOWN_CHARS_MAX: usize = 80;
+pub(super) const SHOWN_CHARS_MAX: usize = 80;
 
 /// A name of a caller as it may stand in a message, a log or a header: ASCII
 /// without controls, cut if it is long.

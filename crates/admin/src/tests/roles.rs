@@ -43,10 +43,12 @@ fn expected(path: &str, method: &str) -> (&'static str, bool) {
         | ("GET", "/v1/rollout") => ("viewer operator admin auditor", false),
         ("GET", "/openapi.json" | "/v1/records" | "/v1/records/{record}" | "/v1/plan")
         | ("GET", "/v1/status") => ("viewer operator admin auditor", true),
-        (method, path) if path.starts_with("/v1/keys") => match method {
-            "GET" => ("viewer operator admin auditor", true),
-            _ => ("operator admin", true),
-        },
+        (method, path) if path.starts_with("/v1/keys") || path.starts_with("/v1/approvals") => {
+            match method {
+                "GET" => ("viewer operator admin auditor", true),
+                _ => ("operator admin", true),
+            }
+        }
         other => panic!("a new route: say here who may use it: {other:?}"),
     }
 }

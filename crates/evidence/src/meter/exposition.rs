@@ -321,9 +321,13 @@ impl Page<'_> {
         for gauge in gauges {
             let mut metric = self.metric(gauge.name, gauge.help, MetricType::Gauge)?;
             for sample in (gauge.read)() {
-                metric
-                    .encode_family(&sample.labels)?
-                    .encode_gauge(&sample.value)?;
+                // One without labels has no braces either.
+                match sample.labels.is_empty() {
+                    true => metric.encode_gauge(&sample.value)?,
+                    false => metric
+                        .encode_family(&sample.labels)?
+                        .encode_gauge(&sample.value)?,
+                }
             }
         }
         Ok(())

@@ -225,7 +225,12 @@ fn gauges_of_other_rooms_are_read_when_rendered() {
         let labels = vec![("endpoint", "https://a.example".to_owned())];
         vec![Sample { labels, value: 3.0 }]
     });
+    meter.watch("tollgate_approvals_pending", "Calls that wait", || {
+        let labels = Vec::new();
+        vec![Sample { labels, value: 2.0 }]
+    });
     let page = page(&meter);
+    assert_eq!(page["tollgate_approvals_pending"], 2.0);
     assert_eq!(
         page[r#"tollgate_pool_connections{endpoint="https://a.example"}"#],
         3.0

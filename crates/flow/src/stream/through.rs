@@ -23,6 +23,17 @@ impl Sight {
         self.looking.as_ref()?.inspector.holds()
     }
 
+    /// A stream is held back from where something waits for an approval.
+    pub(super) fn may_wait(&self) -> bool {
+        let looking = self.looking.as_ref();
+        looking.is_some_and(|looking| looking.inspector.waits())
+    }
+
+    /// Where something begins that waits for an approval.
+    pub(super) fn spot(&self) -> Option<Spot> {
+        self.looking.as_ref()?.spot
+    }
+
     /// The answer is whole.
     pub(super) fn whole(&mut self) -> Result<(), Fault> {
         let looking = self.looking.as_mut();
@@ -36,6 +47,17 @@ impl Sight {
     }
 }
 
+/// Where something begins that waits for an approval.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    /// Content came before it.
+    pub(super) behind_content: bool,
+    /// How many bytes were appended for the caller before it.
+    pub(super) at: usize,
+    /// The number of its first event.
+    pub(super) number: u64,
+}
+
 /// Holds what comes back to the rules, before it is passed on.
 pub(super) struct Looking {
     inspector: Inspector,
@@ -43,6 +65,7 @@ pub(super) struct Looking {
     /// read anyway.
     reader: Box<dyn StreamReader>,
     events: Vec<Event>,
+    spot: Option<Spot>,
 }
 
 impl Looking {
@@ -51,6 +74,7 @@ impl Looking {
             inspector,
             reader,
             events: Vec::new(),
+            spot: None,
         }
     }
 
@@ -61,6 +85,11 @@ impl Looking {
 
     fn event(&mut self, event: &Event) -> Result<(), Fault> {
         self.inspector.event(event)
+    }
+
+    /// What was just looked at is the first that waits for an approval.
+    fn begins_to_wait(&self) -> bool {
+        self.spot.is_none() && self.inspector.is_pending()
     }
 
     fn close(&mut self) -> Result<(), Fault> {
@@ -152,7 +181,8 @@ impl Through {
                         continue;
                     }
                     read = reader.read(frame, events);
-                    let passed = write_all(events, writer.as_mut(), (tally, looking), text);
+                    let passed =
+                        write_all(events, writer.as_mut(), (tally, looking), (out.len(), text));
                     read = read.and(passed);
                     if read.is_err() {
                         break;
@@ -198,7 +228,8 @@ impl Through {
                     return Ok(());
                 }
                 let closed = reader.close(events);
-                let passed = write_all(events, writer.as_mut(), (tally, looking), text);
+                let passed =
+                    write_all(events, writer.as_mut(), (tally, looking), (out.len(), text));
                 out.extend_from_slice(text);
                 text.clear();
                 closed.and(passed)
@@ -240,7 +271,21 @@ fn watch(
             FrameKind::Event | FrameKind::Exception => {
                 let frame = batch.frame(span);
                 let looked = match looking {
-                    Some(looking) if !ended => looking.frame(frame),
+                    Some(looking) if !ended => {
+                        let looked = looking.frame(frame);
+                        if looking.begins_to_wait() {
+                            out.extend_from_slice(
+                                &batch.bytes[copied.unwrap_or(0)..span.raw.start],
+                            );
+                            copied = Some(span.raw.start);
+                            looking.spot = Some(Spot {
+                                behind_content: tally.committed,
+                                at: out.len(),
+                                number: watcher.next_number(),
+                            });
+                        }
+                        looked
+                    }
                     Some(_) | None => Ok(()),
                 };
                 match looked.and_then(|()| watcher.see(frame, tally)) {
@@ -281,7 +326,7 @@ fn write_all(
     events: &mut Vec<Event>,
     writer: &mut dyn StreamWriter,
     (tally, looking): (&mut Tally, &mut Option<Looking>),
-    text: &mut Vec<u8>,
+    (before, text): (usize, &mut Vec<u8>),
 ) -> Result<(), Fault> {
     let mut passed = Ok(());
     for event in events.drain(..) {
@@ -290,6 +335,13 @@ fn write_all(
         }
         if let Some(looking) = looking {
             passed = looking.event(&event);
+            if looking.begins_to_wait() {
+                looking.spot = Some(Spot {
+                    behind_content: tally.committed,
+                    at: before + text.len(),
+                    number: writer.next_number(),
+                });
+            }
             if passed.is_err() {
                 continue;
             }

@@ -15,8 +15,8 @@ use super::{ANSWER, CHAT, DONE, FRAMES};
 
 /// A call with everything in it that rules look at.
 const FULL: &str = r#"{"model":"m","max_tokens":50,"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"What is at https://evil.example/x ?"}],"tools":[{"type":"function","function":{"name":"get_weather","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]}"#;
-const TOOL_ANSWER: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"up-m","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"t1","type":"function","function":{"name":"get_weather","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#;
-const TOOL_FRAMES: [&str; 3] = [
+pub(super) const TOOL_ANSWER: &str = r#"{"id":"c1","object":"chat.completion","created":1,"model":"up-m","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"t1","type":"function","function":{"name":"get_weather","arguments":"{}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#;
+pub(super) const TOOL_FRAMES: [&str; 3] = [
     "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"look\"},\"finish_reason\":null}]}\n\n",
     "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"t1\",\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"arguments\":\"{}\"}}]},\"finish_reason\":null}]}\n\n",
     "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}],\"usage\":null}\n\n",
@@ -71,6 +71,7 @@ fn cases() -> Vec<(&'static str, Value, By)> {
             json!({"fields": ["use_case"]}),
             By::Asking,
         ),
+        ("approval", json!({"models": ["m"]}), By::Asking),
         (
             "condition",
             json!({"deny_if": "model == \"m\" && size(tools) > 0"}),
@@ -79,7 +80,7 @@ fn cases() -> Vec<(&'static str, Value, By)> {
     ]
 }
 
-fn policy(rules: &[(&str, &str, Value, Mode)]) -> Policy {
+pub(super) fn policy(rules: &[(&str, &str, Value, Mode)]) -> Policy {
     let rules = rules.iter().map(|(name, kind, settings, mode)| {
         let kind = rule_kind(kind).expect("a kind");
         Named {
@@ -101,7 +102,7 @@ fn policy(rules: &[(&str, &str, Value, Mode)]) -> Policy {
     }
 }
 
-fn world(rules: &[(&str, &str, Value, Mode)], script: Script) -> World {
+pub(super) fn world(rules: &[(&str, &str, Value, Mode)], script: Script) -> World {
     let plan = plan::Plan {
         policy: policy(rules),
         ..plan(&[("openai", "openai_chat")])
@@ -110,7 +111,7 @@ fn world(rules: &[(&str, &str, Value, Mode)], script: Script) -> World {
 }
 
 /// A call of a front door that says what the chat call says.
-fn ask(door: &'static dyn Dialect, chat: &str, stream: bool) -> (String, String) {
+pub(super) fn ask(door: &'static dyn Dialect, chat: &str, stream: bool) -> (String, String) {
     let body = chat.replacen('{', &format!("{{\"stream\":{stream},"), 1);
     let reader = dialects::by_name("openai_chat").expect("it exists");
     let doc = Doc::request(body.clone().into()).expect("JSON");
@@ -144,7 +145,7 @@ fn ask(door: &'static dyn Dialect, chat: &str, stream: bool) -> (String, String)
 }
 
 /// The upstream's answer; `tool`: it calls one.
-fn answer(stream: bool, tool: bool) -> Script {
+pub(super) fn answer(stream: bool, tool: bool) -> Script {
     match (stream, tool) {
         (false, false) => Script::json(200, ANSWER),
         (false, true) => Script::json(200, TOOL_ANSWER),
@@ -161,7 +162,7 @@ fn answer(stream: bool, tool: bool) -> Script {
 
 /// The answer without what differs from call to call: nothing, as ids come
 /// from dice that begin anew in each world.
-fn told(got: &Got) -> (u16, Vec<(String, String)>, String) {
+pub(super) fn told(got: &Got) -> (u16, Vec<(String, String)>, String) {
     let headers = got.headers.iter();
     let headers = headers
         .filter(|(name, _)| *name != "tollgate-warn")
@@ -393,7 +394,10 @@ fn a_cap_on_the_output_goes_upstream() {
 
 /// What policy decides from a record and the plan alone: the verdict, and the
 /// rules that were broken with their codes.
-fn again(plan: &plan::Plan, record: &evidence::Record) -> (String, Vec<(String, String)>) {
+pub(super) fn again(
+    plan: &plan::Plan,
+    record: &evidence::Record,
+) -> (String, Vec<(String, String)>) {
     let decisions = record.decisions.iter();
     let read = decisions
         .clone()
@@ -463,6 +467,7 @@ fn again(plan: &plan::Plan, record: &evidence::Record) -> (String, Vec<(String, 
         content: content.as_ref(),
     };
     let chain = judge::chain(plan, &consumer, who.use_case.as_deref());
+    let chain = chain.approving(super::approvals::approved_in(record));
     let admission = judge::admit(plan, &consumer, &chain, &facts);
     let verdict = match admission.verdict.denied() {
         Some(_) if admission.outcome.is_err() => "deny",
@@ -501,7 +506,7 @@ fn a_decision_made_again_from_its_record_is_the_same() {
             let plan = world.flow.plan.load_full();
             let (verdict, broken) = again(&plan, record);
             assert_eq!(broken, recorded, "{kind} in {mode:?}");
-            let first = record.decisions.iter().find(|it| it.rule.is_none());
+            let first = record.decisions.iter().find(|it| it.stage == "policy");
             assert_eq!(
                 verdict,
                 first.expect("a verdict").verdict,

@@ -167,11 +167,12 @@ impl Alarm for FakeAlarm {
     fn set(&mut self, at: Ticks) {
         self.1 = at;
     }
-    fn poll_ring(&mut self, _: &mut Context<'_>) -> Poll<()> {
+    fn poll_ring(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = self.0.fetch_add(1_000_000_000, Ordering::SeqCst);
         if now >= self.1.0 {
             Poll::Ready(())
         } else {
+            cx.waker().wake_by_ref();
             Poll::Pending
         }
     }
@@ -215,6 +216,8 @@ impl World {
         });
         let journal = Arc::new(MemoryJournal::new(64, 64));
         let evidence = Evidence::new(journal.clone(), Arc::new(Meter::new()), LogLine::Off, None);
+        let approvals = Arc::new(store::MemoryApprovals::default());
+        let lane = store::ApprovalLane::new(approvals).expect("a thread");
         let flow = Arc::new(Flow {
             plan: Arc::new(ArcSwap::from_pointee(plan.into())),
             wire: wire.clone(),
@@ -225,6 +228,7 @@ impl World {
             loans: Arc::default(),
             tokens: crate::Tokens::default(),
             handles: crate::Handles::default(),
+            approvals: Some(lane),
         });
         Self {
             wire,

@@ -85,6 +85,8 @@ pub(crate) enum Expect {
     #[default]
     Allow,
     Deny,
+    /// It goes on once people have approved it.
+    Approval,
 }
 
 fn hundred() -> u64 {
@@ -184,7 +186,19 @@ impl Case {
             (Expect::Deny, Ok(_)) => {
                 return Some("expected to be denied, but it is allowed".to_owned());
             }
-            (Expect::Allow, Ok(_)) | (Expect::Deny, Err(_)) => {}
+            (Expect::Approval, Ok(_)) => {
+                return Some("expected to need an approval, but it is allowed".to_owned());
+            }
+            (Expect::Approval, Err(fault)) if told.approvers.is_none() => {
+                return Some(format!(
+                    "expected to need an approval, but: {}",
+                    fault.public
+                ));
+            }
+            (Expect::Deny, Err(fault)) if told.approvers.is_some() => {
+                return Some(format!("expected to be denied, but: {}", fault.public));
+            }
+            (Expect::Allow, Ok(_)) | (Expect::Deny | Expect::Approval, Err(_)) => {}
         }
         if let Some(rule) = &self.rule
             && told.denied_by.as_ref() != Some(rule)

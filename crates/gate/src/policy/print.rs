@@ -76,7 +76,7 @@ fn as_json(case: &Case, told: &Explanation) -> serde_json::Value {
     json!({
         "key": case.key, "model": case.model, "allowed": told.outcome.is_ok(),
         "refusal": told.outcome.as_ref().err().map(|fault| fault.public.to_string()),
-        "denied_by": told.denied_by, "warned_by": told.warned_by,
+        "denied_by": told.denied_by, "approvers": told.approvers, "warned_by": told.warned_by,
         "output_tokens_max": told.output_cap.as_ref().map(|(tokens, _)| tokens),
         "candidates": candidates, "excluded": excluded, "rules": lines,
     })
@@ -124,7 +124,13 @@ fn as_text(case: &Case, told: &Explanation, out: &mut dyn Write) -> io::Result<(
                 .collect();
             writeln!(out, "ALLOWED   {}", names.join(", then "))
         }
-        Err(fault) => writeln!(out, "DENIED    {}", fault.public),
+        Err(fault) => {
+            let word = match told.approvers {
+                Some(_) => "APPROVAL",
+                None => "DENIED",
+            };
+            writeln!(out, "{word:<9} {}", fault.public)
+        }
     }
 }
 

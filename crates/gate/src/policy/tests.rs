@@ -16,6 +16,8 @@ policy:
   contact: "Ask in #ai."
   rules:
     - { name: approved, models: { allow: ["gpt-*"] } }
+    - { name: seen, approval: { tools: ["send_*"], approvers: 2 } }
+    - { name: no-rm, tools: { deny: ["rm"] } }
   tenants:
     acme:
       rules:
@@ -58,6 +60,33 @@ fn cases_tell_how_a_decision_differs() {
             .is_some_and(|why| why.contains("it is allowed")),
         "{differs:?}"
     );
+}
+
+#[test]
+fn a_case_may_expect_an_approval() {
+    let cases = cases::read(
+        "cases:\n\
+         - { key: web, model: gpt-5, calls: [send_mail], expect: approval, rule: seen }\n\
+         - { key: web, model: gpt-5, calls: [send_mail, rm], expect: deny, rule: no-rm }\n\
+         - { key: web, model: gpt-5, calls: [rm, send_mail], expect: deny, rule: no-rm }\n\
+         - { key: web, model: gpt-5, calls: [send_mail], expect: deny }\n\
+         - { key: web, model: gpt-5, calls: [send_mail] }\n\
+         - { key: web, model: gpt-5, expect: approval }\n\
+         - { key: web, model: gpt-5, calls: [rm], expect: approval }\n",
+    )
+    .expect("good cases");
+    let plan = plan();
+    let told = |case| decide(&plan, case).expect("a key that exists");
+    for (nth, case) in cases.iter().enumerate() {
+        let differs = case.differs(&told(case));
+        assert_eq!(differs.is_some(), nth > 2, "case {nth}: {differs:?}");
+    }
+    let mut out = Vec::new();
+    let first = told(&cases[0]);
+    assert_eq!(first.approvers, Some(2));
+    print::explanation(&cases[0], &first, Format::Text, &mut out).expect("printed");
+    let text = String::from_utf8(out).expect("UTF-8");
+    assert!(text.contains("APPROVAL  Two people must approve"), "{text}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! Deliberately not here: what the commands should say.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,6 +15,8 @@ use crate::client;
 const DATA: &str = "http://127.0.0.1:4100";
 const ADMIN: &str = "http://127.0.0.1:4101";
 const KEY: &str = "$KEY";
+/// The id that the last pending answer held.
+const APPROVAL: &str = "$APPROVAL";
 
 /// What the examples meet where their page has no configuration.
 const SANDBOX: &str =
@@ -34,6 +37,7 @@ pub(crate) struct Gateway {
     data: String,
     admin: String,
     key: String,
+    approval: RefCell<String>,
 }
 
 impl Gateway {
@@ -78,6 +82,7 @@ impl Gateway {
             data,
             admin,
             key,
+            approval: RefCell::default(),
         }
     }
 
@@ -91,11 +96,16 @@ impl Gateway {
         let command = command
             .replace(DATA, &self.data)
             .replace(ADMIN, &self.admin)
-            .replace(KEY, &self.key);
+            .replace(KEY, &self.key)
+            .replace(APPROVAL, &self.approval.borrow());
         let words = client::words(&command);
         match words[0].as_str() {
             "curl" => {
                 let (head, text) = client::curl(&words[1..]);
+                let pending = head.split_once("tollgate-approval: ");
+                if let Some(id) = pending.and_then(|(_, rest)| rest.lines().next()) {
+                    self.approval.replace(id.trim().to_owned());
+                }
                 Said {
                     head: Some(head),
                     text,

@@ -12,6 +12,7 @@
     reason = "a test that cannot go on panics, says why, and lives in real time"
 )]
 
+mod approvals;
 mod cancel;
 mod client;
 mod first_run;

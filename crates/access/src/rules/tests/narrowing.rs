@@ -138,6 +138,21 @@ fn settings(kind: &'static str) -> BoxedStrategy<Value> {
         "condition" => (select(EXPRESSIONS), select(&["deny_if", "allow_if"][..]))
             .prop_map(|(expression, way)| json!({way: expression}))
             .boxed(),
+        "approval" => (list(PATTERNS), list(NAMES), list(WORDS))
+            .prop_map(|(models, tools, classes)| {
+                let mut settings = json!({});
+                for (name, list) in [
+                    ("models", models),
+                    ("tools", tools),
+                    ("data_classes", classes),
+                ] {
+                    if !list.is_empty() {
+                        settings[name] = json!(list);
+                    }
+                }
+                settings
+            })
+            .boxed(),
         other => panic!("the property does not know the kind `{other}` yet"),
     }
 }
@@ -276,6 +291,14 @@ proptest! {
         let mut more = layers.clone();
         more.insert(at.index(layers.len() + 1), further);
         let after = build(&more);
+        // The same holds once all that the rules wanted approved is approved.
+        let all = verdicts(&before, &call);
+        let wanted = crate::policy::Ruling::wanted(all.iter().flat_map(|it| &it.rulings));
+        let (given, more) = (before.approving(wanted.clone()), after.approving(wanted));
+        for (given, more) in verdicts(&given, &call).iter().zip(verdicts(&more, &call)) {
+            prop_assert!(given.needs().is_empty());
+            prop_assert!(given.denied().is_none() || more.denied().is_some());
+        }
         let pairs = verdicts(&before, &call).into_iter().zip(verdicts(&after, &call));
         for (before, after) in pairs {
             prop_assert!(before.denied().is_none() || after.denied().is_some());
