@@ -7,13 +7,12 @@
 //! fields they do not know.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use contract::DialectId;
 use contract::chat::Signature;
-use memchr::memmem::Finder;
+use memchr::memchr3_iter;
 
 use crate::json::Doc;
 
@@ -60,9 +59,13 @@ pub fn may_carry(doc: &Doc) -> bool {
 }
 
 fn holds_mark(text: &[u8]) -> bool {
-    static FINDERS: LazyLock<[Finder<'static>; 3]> =
-        LazyLock::new(|| [SEAL, SEAL_AT_0, SEAL_AT_4].map(Finder::new));
-    FINDERS.iter().any(|finder| finder.find(text).is_some())
+    let [own, at_0, at_4] = [SEAL, SEAL_AT_0, SEAL_AT_4].map(str::as_bytes);
+    // One pass for all three by the bytes that they begin with, all of which
+    // are rare in prompts.
+    memchr3_iter(own[0], at_0[0], at_4[0], text).any(|at| {
+        let rest = &text[at..];
+        [own, at_0, at_4].iter().any(|mark| rest.starts_with(mark))
+    })
 }
 
 /// The text that a client of dialect `shown_in` sees for a signature.

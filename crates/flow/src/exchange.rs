@@ -379,7 +379,11 @@ impl Exchange {
         if let Some(served) = &self.served {
             headers.insert(PROVIDER, served.provider.name_header.clone());
             headers.insert(MODEL, served.model.clone());
-            headers.insert(ATTEMPTS, HeaderValue::from(self.record.attempts.len()));
+            let attempts = match self.record.attempts.len() {
+                1 => HeaderValue::from_static("1"),
+                more => HeaderValue::from(more),
+            };
+            headers.insert(ATTEMPTS, attempts);
         }
         if let Some(approval) = self.approving.as_ref().and_then(|it| it.header.as_ref()) {
             headers.insert(crate::reply::APPROVAL, approval.clone());

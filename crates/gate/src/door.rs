@@ -91,6 +91,8 @@ async fn run(
     // The rest of such a body is not waited for, and HTTP/2 has streams.
     let closes = is_http1 && matches!(body, Err(BodyFault::TooSlow { .. }));
     let mut response = response(exchange.run(body.map_err(|fault| fault.fault())).await);
+    // Answers that became ready together go out together, as requests do.
+    tokio::task::yield_now().await;
     if closes {
         close(&mut response);
     }

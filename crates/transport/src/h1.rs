@@ -43,6 +43,9 @@ pub(crate) async fn exchange(mut lease: Lease1, outbound: &Outbound) -> Result<I
         patience,
     };
     let mut timer = pin!(sleep(patience));
+    // Requests that became ready together go out together, behind the work on
+    // all of them: a peer is woken once and finds them all.
+    tokio::task::yield_now().await;
     let outcome = {
         let stream = lease.stream();
         poll_fn(|cx| exchange.poll(cx, stream, timer.as_mut())).await
