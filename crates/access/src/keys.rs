@@ -102,6 +102,15 @@ impl KeyRing {
         self.by_digest.values().map(|consumer| &**consumer)
     }
 
+    /// Who calls with the key of this id, be it of the document or made at run
+    /// time, if it works at this time.
+    pub fn named<'k>(&'k self, live: &'k LiveKeys, id: &str, now_us: u64) -> Option<&'k Consumer> {
+        if self.has_id(id) {
+            return self.consumers().find(|consumer| *consumer.key_id == *id);
+        }
+        live.named(id, now_us).filter(|_| self.takes_live)
+    }
+
     /// Who presents this key of the document.
     ///
     /// # Errors

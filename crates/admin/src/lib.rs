@@ -22,6 +22,7 @@ mod keys;
 mod openapi;
 mod params;
 mod plans;
+mod policy;
 mod reading;
 mod records;
 mod reply;
@@ -48,6 +49,7 @@ pub use follow::{FOLLOWERS_MAX, Follow, Step};
 pub use keys::{KeyDesk, Mint, Minted, Publish};
 pub use openapi::document as openapi;
 pub use plans::{Applied, Candidate, Compile, Hands, Plans, Put, rollout_figures};
+pub use policy::{CallFacts, Explain, FindKey, Subject};
 pub use reply::Reply;
 pub use routes::{ADMINS, AUDITORS, Access, OPERATORS, READERS, ROUTES, Resource, Route, Scope};
 pub use versions::{How, RolloutEnd, Version, Versions};
@@ -83,6 +85,8 @@ pub struct AdminState {
     pub audit: Audit,
     /// Virtual keys.
     pub keys: KeyDesk,
+    /// Finds keys whose calls are to be explained.
+    pub find_key: FindKey,
     /// Approvals.
     pub approvals: Arc<dyn Approvals>,
     /// Versions of the plan.
@@ -258,6 +262,12 @@ impl Api {
             | Resource::Approval
             | Resource::ApprovalGive
             | Resource::ApprovalDeny => Ok(self.approvals(asked)),
+            Resource::PolicyExplain => {
+                let (state, by) = (self.state.clone(), asked.by);
+                Ok(taking(asked.route, move |body| {
+                    policy::explain(&state.find_key, &body, &by).unwrap_or_else(|fault| fault)
+                }))
+            }
             Resource::Audit => {
                 let question = AuditQuestion::of(&asked.params, asked.by.now_us)?;
                 let audit = self.state.audit.clone();
@@ -372,6 +382,7 @@ impl Api {
             | Resource::Approval
             | Resource::ApprovalGive
             | Resource::ApprovalDeny
+            | Resource::PolicyExplain
             | Resource::Audit => Ok(work(move || either(state.plans.one(&digest)))),
         }
     }
@@ -407,6 +418,7 @@ impl Api {
                 | Resource::Approval
                 | Resource::ApprovalGive
                 | Resource::ApprovalDeny
+                | Resource::PolicyExplain
                 | Resource::Probe
                 | Resource::OpenApi
                 | Resource::Metrics

@@ -4,6 +4,7 @@
 //! Deliberately not here: what a resource answers.
 
 mod approvals;
+mod policy;
 mod words;
 
 use http::Method;
@@ -81,6 +82,8 @@ pub enum Resource {
     ApprovalGive,
     /// A vote against an approval.
     ApprovalDeny,
+    /// What policy says of a call.
+    PolicyExplain,
     /// The audit journal.
     Audit,
     /// Versions of the plan.
@@ -433,6 +436,7 @@ pub const ROUTES: &[Route] = &[
     approvals::ONE,
     approvals::APPROVE,
     approvals::DENY,
+    policy::EXPLAIN,
     Route {
         roles: AUDITORS,
         params: AUDIT_FILTERS,

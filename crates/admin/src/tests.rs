@@ -19,6 +19,7 @@ mod audit;
 mod keys;
 mod pages;
 mod plans;
+mod policy;
 mod roles;
 mod rollouts;
 
@@ -197,6 +198,7 @@ impl World {
             key: AdminKey::new(&Secret::new(KEY.to_owned())),
             audit,
             keys: crate::keys::tests::desk(),
+            find_key: Arc::new(policy::find),
             approvals: Arc::new(store::MemoryApprovals::default()),
             plans: plans.clone(),
             started_us: NOW_US - 5_000_000,

@@ -36,7 +36,10 @@ pub use logs::{LogsArgs, LogsCommand, StatusFilter, VerifyArgs, read as read_log
 pub use plan::{
     EndArgs, PlanArgs, PlanCommand, RolloutCommand, ShareArgs, TrialArgs, run as run_plan,
 };
-pub use policy::{ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs};
+pub use policy::{
+    ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, explain_running,
+    print as print_explanation,
+};
 pub use serve::{PlanOwner, ServeArgs};
 pub use status::{StatusArgs, read as read_status};
 

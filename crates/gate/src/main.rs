@@ -92,28 +92,29 @@ fn status(args: &StatusArgs) -> ExitCode {
     })
 }
 
-/// Asks the gateway that `tollgate serve` would be with the same arguments.
+/// The gateway that `tollgate serve` would be with the same arguments.
+pub(crate) fn setting(at: &AdminArgs) -> Result<Setting, String> {
+    let place = config::place(at.config.as_deref(), at.data_dir.as_deref())?;
+    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    Ok(Setting {
+        admin: place.admin,
+        key_file: Some(key_file::ADMIN.path(&place.data_dir)),
+        colours,
+    })
+}
+
+/// Asks that gateway.
 fn asked(
     at: &AdminArgs,
     ask: impl Fn(&Setting, &mut dyn io::Write) -> Result<(), Trouble>,
 ) -> ExitCode {
-    let place = match config::place(at.config.as_deref(), at.data_dir.as_deref()) {
-        Ok(place) => place,
+    let told = setting(at).and_then(|setting| {
+        ask(&setting, &mut io::stdout().lock()).map_err(|trouble| trouble.to_string())
+    });
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             say(&why);
-            return ExitCode::FAILURE;
-        }
-    };
-    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let setting = Setting {
-        admin: place.admin,
-        key_file: Some(key_file::ADMIN.path(&place.data_dir)),
-        colours,
-    };
-    match ask(&setting, &mut io::stdout().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(trouble) => {
-            say(&trouble.to_string());
             ExitCode::FAILURE
         }
     }

@@ -1,20 +1,26 @@
 //! `tollgate policy ..`: the effective policy of a call, and cases for users'
-//! own CI. Nothing is called and nothing is written.
+//! own CI; what the running gateway says of a call is decided here too. No
+//! provider is called and nothing is written.
 
 mod cases;
 mod print;
+mod running;
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use access::{Content, Facts, Given, Metadata, ToolFact};
+use access::{Consumer, Content, Facts, Given, Metadata, ToolFact};
+use admin::CallFacts;
 use cli::{ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs};
 use judge::Explanation;
 use plan::Plan;
+use serde_json::Value;
 
 use crate::config;
 use cases::Case;
+
+pub(crate) use running::find_key;
 
 const DENIED: u8 = 1;
 const UNREADABLE: u8 = 2;
@@ -37,17 +43,37 @@ pub(crate) fn run(args: &PolicyArgs) -> ExitCode {
 }
 
 fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<u8, String> {
-    let plan = load(args.config.as_deref())?;
-    let mut case = Case::of(&args.key, &args.model);
-    case.use_case.clone_from(&args.use_case);
-    case.data_class.clone_from(&args.data_class);
-    case.stream = args.stream;
-    case.tools.clone_from(&args.tools);
-    case.input_tokens = args.input_tokens;
-    case.output_tokens_max = args.output_tokens;
-    let told = decide(&plan, &case)?;
-    print::explanation(&case, &told, args.format, out).map_err(unprinted)?;
-    Ok(if told.outcome.is_ok() { 0 } else { DENIED })
+    let told = match args.running {
+        true => crate::setting(&args.at).and_then(|setting| {
+            cli::explain_running(args, &setting).map_err(|trouble| trouble.to_string())
+        })?,
+        false => here(args)?,
+    };
+    cli::print_explanation(&told, args.format, out).map_err(unprinted)?;
+    Ok(if told["allowed"] == true { 0 } else { DENIED })
+}
+
+/// Explains a call by the configuration of this machine.
+fn here(args: &ExplainArgs) -> Result<Value, String> {
+    let plan = load(args.at.config.as_deref())?;
+    let case = Case::of(&CallFacts {
+        key: args.key.clone(),
+        model: args.model.clone(),
+        use_case: args.use_case.clone(),
+        data_class: args.data_class.clone(),
+        stream: args.stream,
+        tools: args.tools.clone(),
+        input_tokens: args.input_tokens,
+        output_tokens: args.output_tokens,
+    });
+    let consumer = of_document(&plan, &case.key).map_err(|why| {
+        format!(
+            "{why}. Virtual keys, and plans that the admin API put in force, are known to the \
+             running gateway: add `--running` to ask it"
+        )
+    })?;
+    let told = decide(&plan, consumer, &case)?;
+    Ok(print::explanation(None, &case, &told))
 }
 
 fn test(args: &PolicyTestArgs, out: &mut dyn Write) -> Result<u8, String> {
@@ -58,7 +84,7 @@ fn test(args: &PolicyTestArgs, out: &mut dyn Write) -> Result<u8, String> {
     let cases = cases::read(&text).map_err(|why| format!("{name}: {why}"))?;
     let mut results = Vec::with_capacity(cases.len());
     for case in &cases {
-        let told = decide(&plan, case)?;
+        let told = decide(&plan, of_document(&plan, &case.key)?, case)?;
         results.push((case, case.differs(&told)));
     }
     print::results(&results, args.format, out).map_err(unprinted)?;
@@ -70,20 +96,23 @@ fn load(path: Option<&Path>) -> Result<Plan, String> {
     config::plan_of(path)
 }
 
-/// Decides a case as the gateway would.
-fn decide(plan: &Plan, case: &Case) -> Result<Explanation, String> {
+/// Whose key of the document this is.
+fn of_document<'p>(plan: &'p Plan, key: &str) -> Result<&'p Consumer, String> {
     let mut consumers = plan.keys.consumers();
-    let consumer = consumers
-        .find(|consumer| *consumer.key_id == *case.key)
+    consumers
+        .find(|consumer| *consumer.key_id == *key)
         .ok_or_else(|| {
             let mut known: Vec<&str> = plan.keys.consumers().map(|it| &*it.key_id).collect();
             known.sort_unstable();
             format!(
-                "there is no key `{}` in the configuration; there are: {}",
-                case.key,
+                "there is no key `{key}` in the configuration; there are: {}",
                 known.join(", ")
             )
-        })?;
+        })
+}
+
+/// Decides a case as the gateway would.
+fn decide(plan: &Plan, consumer: &Consumer, case: &Case) -> Result<Explanation, String> {
     let metadata: Metadata = case.metadata()?;
     let content = Content {
         tools: case

@@ -21,6 +21,7 @@ use crate::config::{Loaded, Loader, Overrides, locate, watch};
 use crate::edge::listen::Address;
 use crate::key_file;
 use crate::plans::Keeping;
+use crate::policy;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
 use crate::rollout;
@@ -179,6 +180,7 @@ fn operate(
         key: AdminKey::new(&key),
         audit,
         keys: house.keys.admin(),
+        find_key: policy::find_key(house.plan.clone(), house.keys.table()),
         approvals: start.approvals.store().clone(),
         plans,
         started_us: RealClock::new().unix_us(),

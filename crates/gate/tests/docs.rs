@@ -43,10 +43,12 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/edge.md",
     "docs/errors.md",
     "docs/evidence.md",
+    "docs/keys.md",
     "docs/metadata.md",
     "docs/models.md",
     "docs/observe.md",
     "docs/plans.md",
+    "docs/policy.md",
     "docs/providers.md",
     "docs/quickstart.md",
     "docs/sandbox.md",
@@ -181,7 +183,7 @@ fn the_cases_of_policy_come_out_as_written() {
     for name in pages() {
         let text = page::text(&name);
         for (at, cases) in blocks(&text, CASES) {
-            let configurations = blocks(&text, CONFIGURATION);
+            let configurations = blocks(&text, TESTED_CONFIGURATION);
             let (_, configuration) = &configurations[0];
             let said = gateway::policy_test(configuration, &cases);
             assert!(said.is_ok(), "{name}, block at line {at}: {said:?}");

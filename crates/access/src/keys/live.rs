@@ -41,6 +41,12 @@ pub struct LiveKey {
     pub until_us: Option<u64>,
 }
 
+impl LiveKey {
+    fn works(&self, now_us: u64) -> bool {
+        self.until_us.is_none_or(|until_us| now_us < until_us) && !self.life.is_revoked()
+    }
+}
+
 /// What a key goes through while calls with it are under way.
 #[derive(Debug)]
 pub struct KeyLife {
@@ -141,8 +147,15 @@ impl LiveKeys {
     pub(super) fn find(&self, key: &str, now_us: u64) -> Option<&LiveKey> {
         self.by_digest
             .get(&digest(&self.digest_key, key))
-            .filter(|live| live.until_us.is_none_or(|until_us| now_us < until_us))
-            .filter(|live| !live.life.is_revoked())
+            .filter(|live| live.works(now_us))
+    }
+
+    /// Who has a secret of the key with this id that works. All secrets are
+    /// looked at, so this is not for the path of a request.
+    pub(super) fn named(&self, id: &str, now_us: u64) -> Option<&Consumer> {
+        let mut all = self.by_digest.values();
+        all.find(|live| *live.consumer.key_id == *id && live.works(now_us))
+            .map(|live| &*live.consumer)
     }
 }
 

@@ -187,3 +187,24 @@ fn nothing_shows_a_key_or_its_digest() {
         assert!(!all.contains(hidden), "{all}");
     }
 }
+
+#[test]
+fn a_key_is_found_by_its_id_while_it_works() {
+    let (live, life) = live();
+    let ring = ring();
+    let tenant = |ring: &KeyRing, id: &str, now_us| {
+        let found = ring.named(&live, id, now_us);
+        found.map(|consumer| consumer.tenant.to_string())
+    };
+    // The document wins over a key of the same id.
+    assert_eq!(tenant(&ring, "own", 0).as_deref(), Some("acme"));
+    assert_eq!(tenant(&ring, "live", 99).as_deref(), Some("umbrella"));
+    assert_eq!(tenant(&ring, "live", 100), None, "expired");
+    assert_eq!(tenant(&ring, "nobody", 0), None);
+    let alone = self::ring().without_live();
+    assert_eq!(tenant(&alone, "live", 0), None);
+    assert_eq!(tenant(&alone, "own", 0).as_deref(), Some("acme"));
+    life.revoke();
+    assert_eq!(tenant(&ring, "live", 0), None, "revoked");
+    assert_eq!(tenant(&ring, "own", 0).as_deref(), Some("acme"));
+}

@@ -42,7 +42,8 @@ fn expected(path: &str, method: &str) -> (&'static str, bool) {
         ("GET", "/metrics" | "/v1/plans" | "/v1/plans/{digest}" | "/v1/plans/{digest}/diff")
         | ("GET", "/v1/rollout") => ("viewer operator admin auditor", false),
         ("GET", "/openapi.json" | "/v1/records" | "/v1/records/{record}" | "/v1/plan")
-        | ("GET", "/v1/status") => ("viewer operator admin auditor", true),
+        | ("GET", "/v1/status")
+        | ("POST", "/v1/policy/explain") => ("viewer operator admin auditor", true),
         (method, path) if path.starts_with("/v1/keys") || path.starts_with("/v1/approvals") => {
             match method {
                 "GET" => ("viewer operator admin auditor", true),

@@ -81,6 +81,7 @@ impl World {
             key: AdminKey::new(&Secret::new(KEY.to_owned())),
             audit,
             keys: crate::virtual_keys::VirtualKeys::default().admin(),
+            find_key: Arc::new(|_, _| None),
             approvals: Arc::new(store::MemoryApprovals::default()),
             plans: Arc::new(plans),
             started_us: 0,

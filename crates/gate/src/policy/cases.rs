@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use access::Metadata;
 use access::metadata::Field;
+use admin::CallFacts;
 use contract::Operation;
 use judge::Explanation;
 use serde::Deserialize;
@@ -110,22 +111,22 @@ pub(super) fn read(text: &str) -> Result<Vec<Case>, String> {
 }
 
 impl Case {
-    /// A plain chat call.
-    pub(super) fn of(key: &str, model: &str) -> Self {
+    /// A plain chat call with these facts.
+    pub(super) fn of(call: &CallFacts) -> Self {
         Self {
             name: String::new(),
-            key: key.to_owned(),
-            model: model.to_owned(),
-            use_case: None,
-            data_class: None,
+            key: call.key.clone(),
+            model: call.model.clone(),
+            use_case: call.use_case.clone(),
+            data_class: call.data_class.clone(),
             metadata: BTreeMap::new(),
             operation: None,
-            stream: false,
-            tools: Vec::new(),
+            stream: call.stream,
+            tools: call.tools.clone(),
             system: false,
             urls: Vec::new(),
-            input_tokens: hundred(),
-            output_tokens_max: None,
+            input_tokens: call.input_tokens,
+            output_tokens_max: call.output_tokens,
             address: None,
             at_s: monday(),
             calls: Vec::new(),

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use access::RULES;
 use cli::Format;
+use evidence::Side;
 use judge::Explanation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cases::Case;
 
@@ -38,19 +39,17 @@ pub(super) fn kinds(format: Format, out: &mut dyn Write) -> io::Result<u8> {
     Ok(0)
 }
 
-pub(super) fn explanation(
-    case: &Case,
-    told: &Explanation,
-    format: Format,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    match format {
-        Format::Json => writeln!(out, "{:#}", as_json(case, told)),
-        Format::Text => as_text(case, told, out),
-    }
+/// The plan of a running gateway that explained something. Its digest is made
+/// with a secret of that gateway, so a configuration alone has none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By<'a> {
+    pub(super) digest: &'a str,
+    /// On which side of a roll-out the key is, where one is on.
+    pub(super) side: Option<Side>,
 }
 
-fn as_json(case: &Case, told: &Explanation) -> serde_json::Value {
+/// An explanation, as the command prints it and the admin API answers it.
+pub(super) fn explanation(by: Option<By<'_>>, case: &Case, told: &Explanation) -> Value {
     let lines: Vec<_> = told
         .lines
         .iter()
@@ -74,64 +73,14 @@ fn as_json(case: &Case, told: &Explanation) -> serde_json::Value {
         .map(|(provider, model)| json!({"provider": provider, "model": model}))
         .collect();
     json!({
+        "plan": by.map(|by| by.digest), "side": by.and_then(|by| by.side).map(Side::name),
         "key": case.key, "model": case.model, "allowed": told.outcome.is_ok(),
         "refusal": told.outcome.as_ref().err().map(|fault| fault.public.to_string()),
         "denied_by": told.denied_by, "approvers": told.approvers, "warned_by": told.warned_by,
         "output_tokens_max": told.output_cap.as_ref().map(|(tokens, _)| tokens),
+        "capped_by": told.output_cap.as_ref().map(|(_, rule)| rule),
         "candidates": candidates, "excluded": excluded, "rules": lines,
     })
-}
-
-fn as_text(case: &Case, told: &Explanation, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "Policy of key {} for {}\n", case.key, case.model)?;
-    if told.lines.is_empty() {
-        writeln!(
-            out,
-            "  no rules: everything that the key may use is allowed"
-        )?;
-    }
-    let mut layer = "";
-    for line in &told.lines {
-        if line.layer != layer {
-            writeln!(out, "{}", line.layer)?;
-            layer = &line.layer;
-        }
-        let mark = if line.broken.is_some() { "x" } else { " " };
-        writeln!(
-            out,
-            "  {mark} {:<24} {:<8} {}: {}",
-            line.rule,
-            line.mode.name(),
-            line.kind,
-            line.told
-        )?;
-        if let Some(broken) = &line.broken {
-            writeln!(out, "      {broken}")?;
-        }
-    }
-    writeln!(out)?;
-    for (provider, model, rule) in &told.excluded {
-        writeln!(out, "left out  {provider}/{model} by rule {rule}")?;
-    }
-    if let Some((tokens, rule)) = &told.output_cap {
-        writeln!(out, "capped    at {tokens} output tokens by rule {rule}")?;
-    }
-    match &told.outcome {
-        Ok(candidates) => {
-            let names: Vec<String> = candidates
-                .iter()
-                .map(|(provider, model)| format!("{provider}/{model}"))
-                .collect();
-            writeln!(out, "ALLOWED   {}", names.join(", then "))
-        }
-        Err(fault) => {
-            let word = match told.approvers {
-                Some(_) => "APPROVAL",
-                None => "DENIED",
-            };
-            writeln!(out, "{word:<9} {}", fault.public)
-        }
-    }
 }
 
 pub(super) fn results(

@@ -24,6 +24,32 @@ policy:
         - { name: no-old, mode: warn, models: { deny: ["gpt-4*"] } }
 "##;
 
+fn call(key: &str, model: &str) -> Case {
+    Case::of(&CallFacts {
+        key: key.to_owned(),
+        model: model.to_owned(),
+        use_case: None,
+        data_class: None,
+        stream: false,
+        tools: Vec::new(),
+        input_tokens: 100,
+        output_tokens: None,
+    })
+}
+
+/// What a key of the document comes to.
+fn decided(plan: &Plan, case: &Case) -> Explanation {
+    let consumer = of_document(plan, &case.key).expect("a key that exists");
+    decide(plan, consumer, case).expect("sound facts")
+}
+
+fn text(case: &Case, told: &Explanation) -> String {
+    let told = print::explanation(None, case, told);
+    let mut out = Vec::new();
+    cli::print_explanation(&told, Format::Text, &mut out).expect("printed");
+    String::from_utf8(out).expect("UTF-8")
+}
+
 fn plan() -> Plan {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("tollgate.yaml");
@@ -45,7 +71,7 @@ fn cases_tell_how_a_decision_differs() {
     let plan = plan();
     let differs: Vec<Option<String>> = cases
         .iter()
-        .map(|case| case.differs(&decide(&plan, case).expect("a key that exists")))
+        .map(|case| case.differs(&decided(&plan, case)))
         .collect();
     assert_eq!(differs[..3], [None, None, None]);
     assert!(
@@ -76,16 +102,14 @@ fn a_case_may_expect_an_approval() {
     )
     .expect("good cases");
     let plan = plan();
-    let told = |case| decide(&plan, case).expect("a key that exists");
+    let told = |case| decided(&plan, case);
     for (nth, case) in cases.iter().enumerate() {
         let differs = case.differs(&told(case));
         assert_eq!(differs.is_some(), nth > 2, "case {nth}: {differs:?}");
     }
-    let mut out = Vec::new();
     let first = told(&cases[0]);
     assert_eq!(first.approvers, Some(2));
-    print::explanation(&cases[0], &first, Format::Text, &mut out).expect("printed");
-    let text = String::from_utf8(out).expect("UTF-8");
+    let text = text(&cases[0], &first);
     assert!(text.contains("APPROVAL  Two people must approve"), "{text}");
 }
 
@@ -99,17 +123,15 @@ fn files_that_make_no_sense_are_refused() {
         let why = cases::read(text).expect_err(text);
         assert!(why.contains(words), "{text}: {why}");
     }
-    let unknown = Case::of("nobody", "gpt-5");
-    let why = decide(&plan(), &unknown).expect_err("no such key");
+    let plan = plan();
+    let why = of_document(&plan, "nobody").expect_err("no such key");
     assert!(why.contains("`nobody`") && why.contains("web"), "{why}");
 }
 
 #[test]
 fn an_explanation_names_each_layer() {
-    let told = decide(&plan(), &Case::of("web", "gpt-4o")).expect("a key that exists");
-    let mut out = Vec::new();
-    print::explanation(&Case::of("web", "gpt-4o"), &told, Format::Text, &mut out).expect("printed");
-    let text = String::from_utf8(out).expect("UTF-8");
+    let (plan, case) = (plan(), call("web", "gpt-4o"));
+    let text = text(&case, &decided(&plan, &case));
     for words in [
         "organisation",
         "tenant acme",

@@ -17,6 +17,8 @@ const ADMIN: &str = "http://127.0.0.1:4101";
 const KEY: &str = "$KEY";
 /// The id that the last pending answer held.
 const APPROVAL: &str = "$APPROVAL";
+/// The id of the virtual key that was made last.
+const MADE: &str = "$ID";
 
 /// What the examples meet where their page has no configuration.
 const SANDBOX: &str =
@@ -38,6 +40,7 @@ pub(crate) struct Gateway {
     admin: String,
     key: String,
     approval: RefCell<String>,
+    made: RefCell<String>,
 }
 
 impl Gateway {
@@ -83,6 +86,7 @@ impl Gateway {
             admin,
             key,
             approval: RefCell::default(),
+            made: RefCell::default(),
         }
     }
 
@@ -97,7 +101,8 @@ impl Gateway {
             .replace(DATA, &self.data)
             .replace(ADMIN, &self.admin)
             .replace(KEY, &self.key)
-            .replace(APPROVAL, &self.approval.borrow());
+            .replace(APPROVAL, &self.approval.borrow())
+            .replace(MADE, &self.made.borrow());
         let words = client::words(&command);
         match words[0].as_str() {
             "curl" => {
@@ -121,6 +126,10 @@ impl Gateway {
                     .unwrap();
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
                 let error = String::from_utf8_lossy(&output.stderr);
+                let id = text.lines().find_map(|line| line.strip_prefix("id "));
+                if let Some(id) = id.filter(|_| words[1] == "keys") {
+                    self.made.replace(id.trim().to_owned());
+                }
                 Said {
                     head: None,
                     text: text + &error,

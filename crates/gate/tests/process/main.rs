@@ -15,6 +15,7 @@
 mod approvals;
 mod cancel;
 mod client;
+mod explain;
 mod first_run;
 mod gateway;
 mod handover;
