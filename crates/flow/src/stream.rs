@@ -299,8 +299,12 @@ impl Streaming {
             },
         };
         // What goes wrong behind the end marker (a reset, silence, rubbish)
-        // takes nothing from an answer that is whole.
-        Poll::Ready(taken.or_else(|fault| self.close().map_err(|_| fault)))
+        // takes nothing from an answer that is whole. What a rule refused may
+        // stand before that marker, even in the same frame.
+        Poll::Ready(taken.or_else(|fault| match self.sight.is_refused() {
+            true => Err(fault),
+            false => self.close().map_err(|_| fault),
+        }))
     }
 
     fn take_chunk(&mut self, chunk: Bytes) -> Result<(), Fault> {

@@ -8,6 +8,7 @@ mod metadata;
 mod models;
 mod observe;
 mod policy;
+mod refused;
 mod rollout;
 mod rules;
 mod world;

@@ -37,7 +37,15 @@ impl Sight {
     /// The answer is whole.
     pub(super) fn whole(&mut self) -> Result<(), Fault> {
         let looking = self.looking.as_mut();
-        looking.map_or(Ok(()), |looking| looking.inspector.close())
+        looking.map_or(Ok(()), |looking| {
+            let found = looking.inspector.close();
+            looking.judged(found)
+        })
+    }
+
+    /// A rule refused something of the answer: no end makes that whole again.
+    pub(super) fn is_refused(&self) -> bool {
+        self.looking.as_ref().is_some_and(|looking| looking.refused)
     }
 
     /// Rules that were broken since the last call.
@@ -66,6 +74,8 @@ pub(super) struct Looking {
     reader: Box<dyn StreamReader>,
     events: Vec<Event>,
     spot: Option<Spot>,
+    /// A rule refused something.
+    refused: bool,
 }
 
 impl Looking {
@@ -75,7 +85,13 @@ impl Looking {
             reader,
             events: Vec::new(),
             spot: None,
+            refused: false,
         }
+    }
+
+    fn judged(&mut self, found: Result<(), Fault>) -> Result<(), Fault> {
+        self.refused |= found.is_err();
+        found
     }
 
     fn frame(&mut self, frame: Frame<'_>) -> Result<(), Fault> {
@@ -84,7 +100,8 @@ impl Looking {
     }
 
     fn event(&mut self, event: &Event) -> Result<(), Fault> {
-        self.inspector.event(event)
+        let found = self.inspector.event(event);
+        self.judged(found)
     }
 
     /// What was just looked at is the first that waits for an approval.
@@ -98,10 +115,12 @@ impl Looking {
     }
 
     fn look(&mut self) -> Result<(), Fault> {
-        for event in self.events.drain(..) {
-            self.inspector.event(&event)?;
-        }
-        Ok(())
+        let inspector = &mut self.inspector;
+        let found = self
+            .events
+            .drain(..)
+            .try_for_each(|event| inspector.event(&event));
+        self.judged(found)
     }
 }
 
