@@ -49,14 +49,3 @@ pub(crate) fn main(args: &[String]) -> Outcome {
     }
     Ok(())
 }
-
-/// Drives every workload once against a gateway that was built elsewhere.
-pub(crate) fn drive(root: &Path, gateway: &Path) -> Outcome {
-    let build = ["build", "--release", "--package", "testbed", "--bins"];
-    pass(cargo(root, &build))?;
-    let mut bench = program("target/release/bench", &["--config", CONFIG]);
-    bench.current_dir(root);
-    bench.arg("--gateway").arg(gateway);
-    bench.args(["--rounds", "1", "--seconds", "2"]);
-    pass(bench)
-}

@@ -171,7 +171,7 @@ fn has_cpp() -> bool {
     answers(program("c++", &["--version"]))
 }
 
-pub(crate) fn host_triple(root: &Path) -> Result<String, String> {
+fn host_triple(root: &Path) -> Result<String, String> {
     let out = Command::new("rustc")
         .arg("-vV")
         .current_dir(root)

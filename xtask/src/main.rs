@@ -35,8 +35,7 @@ cargo xtask <command>
                                 coverage-guided fuzzing of one or all targets, 30 s each by default;
                                 --sweep: seeded mutation only, needs no C++ compiler
   bench [--quick] [-- ARGS]     the benchmark of testbed against a release build
-  dist [--pgo]                  the release binary (profile `dist`) and its size; --pgo: laid out
-                                by a profile of the bench's workloads
+  dist                          the release binary (profile `dist`) and its size
 ";
 
 fn main() -> ExitCode {
