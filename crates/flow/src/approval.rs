@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use access::KeyLife;
 use access::approval::{Approved, Claim, Reading, Standing, Uncovered, covers};
 use access::policy::Ruling;
 use contract::seams::{Clock, Going};
@@ -68,46 +69,60 @@ pub(crate) struct Heard {
     state: ApprovalState,
     /// The call has used it.
     is_used: bool,
+    /// The key of the call was revoked meanwhile.
+    is_revoked: bool,
 }
 
-/// Asks, and waits for people as long as there is time, and room among those
-/// that wait.
-async fn hear(
+/// What asking and waiting go by.
+struct Desk {
     lane: ApprovalLane,
     clock: Arc<dyn Clock>,
-    asked: ApprovalRow,
-    wait_ms: u64,
-) -> Result<Heard, ApprovalsError> {
-    let mut row = lane.ask(asked).await?;
-    let seat = match wait_ms {
-        0 => None,
-        _ => lane.seat(),
-    };
-    let until = clock.now().plus_ms(wait_ms);
-    while seat.is_some()
-        && row.state(clock.unix_us()) == ApprovalState::Pending
-        && clock.now() < until
-    {
-        let look = clock.now().plus_ms(LOOK_MS).min(until);
-        let mut alarm = clock.alarm(look);
-        poll_fn(|cx| alarm.poll_ring(cx)).await;
-        row = lane.find(row.id.clone()).await?.unwrap_or(row);
+    /// What the key goes through, if it was made at run time.
+    life: Option<Arc<KeyLife>>,
+}
+
+impl Desk {
+    fn is_revoked(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.is_revoked())
     }
-    let now_us = clock.unix_us();
-    let mut state = row.state(now_us);
-    let mut is_used = false;
-    if seat.is_some() && state == ApprovalState::Approved {
-        is_used = lane.spend(row.id.clone(), now_us).await?;
-        if !is_used {
-            // Another call like this one came first.
-            state = ApprovalState::Used;
+
+    /// Asks, and waits for people as long as there is time, and room among
+    /// those that wait.
+    async fn hear(self, asked: ApprovalRow, wait_ms: u64) -> Result<Heard, ApprovalsError> {
+        let (lane, clock) = (&self.lane, &self.clock);
+        let mut row = lane.ask(asked).await?;
+        let seat = match wait_ms {
+            0 => None,
+            _ => lane.seat(),
+        };
+        let until = clock.now().plus_ms(wait_ms);
+        while seat.is_some()
+            && row.state(clock.unix_us()) == ApprovalState::Pending
+            && clock.now() < until
+            && !self.is_revoked()
+        {
+            let look = clock.now().plus_ms(LOOK_MS).min(until);
+            let mut alarm = clock.alarm(look);
+            poll_fn(|cx| alarm.poll_ring(cx)).await;
+            row = lane.find(row.id.clone()).await?.unwrap_or(row);
         }
+        let now_us = clock.unix_us();
+        let mut state = row.state(now_us);
+        let mut is_used = false;
+        if seat.is_some() && state == ApprovalState::Approved && !self.is_revoked() {
+            is_used = lane.spend(row.id.clone(), now_us).await?;
+            if !is_used {
+                // Another call like this one came first.
+                state = ApprovalState::Used;
+            }
+        }
+        Ok(Heard {
+            row,
+            state,
+            is_used,
+            is_revoked: self.is_revoked(),
+        })
     }
-    Ok(Heard {
-        row,
-        state,
-        is_used,
-    })
 }
 
 /// An approval that a call shows, and that covers it.
@@ -184,10 +199,16 @@ impl Exchange {
         };
         let (row, now_us) = (shown.row, self.now_us());
         let state = row.state(now_us);
-        let spent = match lane.spend(row.id.clone(), now_us).await {
-            Ok(spent) => spent,
-            Err(error) => return Err(self.failed(&error)),
+        // Of a key that was revoked meanwhile it stays unused.
+        let spent = match self.is_revoked() {
+            true => Ok(false),
+            false => lane.spend(row.id.clone(), now_us).await,
         };
+        let spent = spent.map_err(|error| self.failed(&error))?;
+        if self.is_revoked() {
+            self.note_approval((&row.id, Some(&row), Some(state)), REVOKED);
+            return Err(access::revoked());
+        }
         self.show_approval(&row.id);
         let (state, code, answer) = match spent {
             true => (state, GIVEN, Ok(())),
@@ -224,7 +245,12 @@ impl Exchange {
             return Err(nobody(&question.said));
         };
         let row = self.question_row(&question);
-        let heard = hear(lane, self.flow.clock.clone(), row, question.wait_ms);
+        let desk = Desk {
+            lane,
+            clock: self.flow.clock.clone(),
+            life: self.approving.as_ref().and_then(|it| it.life.clone()),
+        };
+        let heard = desk.hear(row, question.wait_ms);
         Ok(Asking {
             question,
             heard: Box::pin(heard),
@@ -256,6 +282,7 @@ impl Exchange {
             row,
             state,
             is_used,
+            is_revoked,
         } = heard.map_err(|error| match error {
             ApprovalsError::Full(..) => {
                 self.note_failed_approval(FULL);
@@ -270,6 +297,10 @@ impl Exchange {
             | ApprovalsError::Sqlite(_)
             | ApprovalsError::Io(_) => self.failed(&error),
         })?;
+        if is_revoked {
+            self.note_approval((&row.id, Some(&row), Some(state)), REVOKED);
+            return Err(access::revoked());
+        }
         self.show_approval(&row.id);
         let refused = |why: Uncovered| (why.code(), Err(uncovered(why)));
         let (code, answer) = match state {
@@ -332,6 +363,11 @@ impl Exchange {
         if let Some(approving) = &mut self.approving {
             approving.header = HeaderValue::from_str(id).ok();
         }
+    }
+
+    /// Whether the key of the call was revoked since it came.
+    fn is_revoked(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.is_revoked())
     }
 
     fn now_us(&self) -> u64 {
@@ -426,6 +462,8 @@ impl Exchange {
 const GIVEN: &str = "approval_given";
 /// No approval could be asked for, because too many are open.
 const FULL: &str = "approvals_full";
+/// The key of the call was revoked before it could go on.
+const REVOKED: &str = "key_revoked";
 /// Approvals could be neither read nor written.
 const UNAVAILABLE: &str = "approvals_unavailable";
 

@@ -53,7 +53,7 @@ impl Exchange {
         let mut approvals = Vec::new();
         let admission = match held.chain.may_need_approval() {
             true => {
-                self.approving = Some(Approving::of(asking.doc.bytes()));
+                self.approving = Some(Approving::of(asking.doc.bytes(), self.life.clone()));
                 // Boxed, so that calls without such rules carry no room for it.
                 let earlier = self.record.decisions.len();
                 let admission = Box::pin(self.admit_approved(&mut held)).await;

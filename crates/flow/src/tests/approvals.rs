@@ -1,6 +1,7 @@
 //! Approvals on the path: pending, given, used once, bound to the body and
 //! the caller, waited for, and for what the model gives back.
 
+mod revoked;
 mod stores;
 mod streams;
 
@@ -327,6 +328,8 @@ struct Slow {
     inner: MemoryApprovals,
     looks: std::sync::atomic::AtomicU64,
     approves: bool,
+    /// A key that is revoked at the same look.
+    revokes: Option<Arc<access::KeyLife>>,
 }
 
 impl Approvals for Slow {
@@ -343,6 +346,7 @@ impl Approvals for Slow {
                 note: None,
             };
             self.inner.vote(id, &vote)?;
+            self.revokes.iter().for_each(|life| life.revoke());
         }
         self.inner.find(id)
     }
@@ -360,14 +364,19 @@ impl Approvals for Slow {
     }
 }
 
-fn with_slow(mut world: World, approves: bool) -> World {
+fn with_slow(world: World, approves: bool) -> World {
     let slow = Slow {
         inner: MemoryApprovals::default(),
         looks: 0.into(),
         approves,
+        revokes: None,
     };
+    with_store(world, slow)
+}
+
+fn with_store(mut world: World, store: impl Approvals + 'static) -> World {
     let flow = Arc::get_mut(&mut world.flow).expect("nobody else has it");
-    flow.approvals = Some(ApprovalLane::new(Arc::new(slow)).expect("a thread"));
+    flow.approvals = Some(ApprovalLane::new(Arc::new(store)).expect("a thread"));
     world
 }
 
