@@ -55,6 +55,10 @@ pub struct Claim {
     pub key_id: String,
     /// The user, if one is known.
     pub user: Option<String>,
+    /// What is asked for, such as `chat`; it may stand in the path.
+    pub operation: String,
+    /// The dialect in which it is asked.
+    pub dialect: String,
     /// The model, by the name that the caller uses; it may stand in the path.
     pub model: String,
     /// BLAKE3 of the body.
@@ -69,7 +73,10 @@ impl Claim {
 
     /// Whether both ask for the same.
     pub fn asks_the_same(&self, other: &Self) -> bool {
-        self.model == other.model && self.body == other.body
+        self.operation == other.operation
+            && self.dialect == other.dialect
+            && self.model == other.model
+            && self.body == other.body
     }
 }
 

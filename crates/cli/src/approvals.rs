@@ -199,7 +199,9 @@ fn shown(answer: &Value, as_json: bool) -> String {
             line(name, text(&approval[name]));
         }
     }
-    line("model", text(&approval["model"]));
+    for name in ["operation", "dialect", "model"] {
+        line(name, text(&approval[name]));
+    }
     line("for", things(approval));
     line("needs", format!("{} to approve", approval["approvers"]));
     line("asked", text(&approval["asked_at"]));

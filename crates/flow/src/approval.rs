@@ -335,6 +335,8 @@ impl Exchange {
             key_id: claim.key_id,
             user: claim.user,
             owner: owner.map(|it| it.to_string()),
+            operation: claim.operation,
+            dialect: claim.dialect,
             model: claim.model,
             request_id: self.id.text().as_str().to_owned(),
             needs: needs.collect(),
@@ -353,6 +355,8 @@ impl Exchange {
             tenant: text(who.tenant.as_deref()),
             key_id: text(who.key_id.as_deref()),
             user: who.user.as_deref().map(str::to_owned),
+            operation: self.record.operation.to_string(),
+            dialect: self.record.dialect.to_string(),
             model: text(self.record.request.model.as_deref()),
             body: self.approving.as_ref().map_or([0; 32], |it| it.body),
         }
@@ -387,6 +391,8 @@ impl Exchange {
             tenant: row.tenant.clone(),
             key_id: row.key_id.clone(),
             user: row.user.clone(),
+            operation: row.operation.clone(),
+            dialect: row.dialect.clone(),
             model: row.model.clone(),
             body: row.body,
         };
@@ -529,8 +535,9 @@ fn uncovered(why: Uncovered) -> Fault {
              ask for one."
         }
         Uncovered::OtherCall => {
-            "The approval is for a request with another body or model. Send the same request \
-             with the same body byte for byte, or leave `tollgate-approval` out to ask anew."
+            "The approval is for another request: the path, the model or the body differs. Send \
+             the same request with the same body byte for byte, or leave `tollgate-approval` out \
+             to ask anew."
         }
         Uncovered::Pending => {
             "The approval is still pending. Wait until operators of the gateway have given it, \

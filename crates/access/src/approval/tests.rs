@@ -7,6 +7,8 @@ fn claim() -> Claim {
         tenant: "acme".into(),
         key_id: "k1".into(),
         user: Some("ann".into()),
+        operation: "chat".into(),
+        dialect: "gemini".into(),
         model: "m".into(),
         body: [7; 32],
     }
@@ -75,6 +77,9 @@ fn a_claim_is_of_one_caller_and_one_call() {
     assert_eq!(with(&|it| it.key_id = "k2".into()), (false, true));
     assert_eq!(with(&|it| it.user = None), (false, true));
     assert_eq!(with(&|it| it.model = "n".into()), (true, false));
+    let other = with(&|it| it.operation = "count_tokens".into());
+    assert_eq!(other, (true, false));
+    assert_eq!(with(&|it| it.dialect = "n".into()), (true, false));
     assert_eq!(with(&|it| it.body = [8; 32]), (true, false));
 }
 

@@ -102,7 +102,7 @@ fn a_call_is_pending_approved_and_goes_on_once_on_every_door() {
             let other = body.replace("hi", "ho");
             let refused = again(&world, &path, &other, &id);
             assert_eq!(refused.status, 403, "{case}");
-            assert!(refused.body.contains("another body"), "{}", refused.body);
+            assert!(refused.body.contains("another request"), "{}", refused.body);
             let got = again(&world, &path, &body, &id);
             assert_eq!(got.status, 200, "{case}: {}", got.body);
             assert_eq!(got.headers["tollgate-approval"], *id, "{case}");
@@ -507,7 +507,21 @@ fn the_same_body_for_another_model_or_by_another_user_is_another_call() {
     let other = path.replace("/m:", "/n:");
     assert_ne!(other, path);
     let refused = again(&world, &other, &body, &id);
-    assert!(refused.body.contains("body or model"), "{}", refused.body);
+    assert!(
+        refused.body.contains("model or the body"),
+        "{}",
+        refused.body
+    );
+    // To count its tokens is another thing than to have it answered.
+    let counts = path.replace(":generateContent", ":countTokens");
+    assert_ne!(counts, path);
+    let refused = again(&world, &counts, &body, &id);
+    assert!(refused.body.contains("another request"), "{}", refused.body);
+    let counted = pending(&world.call(&counts, &body));
+    assert_ne!(counted, id);
+    vote(&world, &counted, "bob", true).expect("a vote");
+    assert_eq!(again(&world, &path, &body, &counted).status, 403);
+    assert!(world.sent().is_empty());
     let headers = [AUTH, ("tollgate-approval", &*id), ("tollgate-user", "ann")];
     let refused = world.call_with(&path, &body, &headers);
     assert!(

@@ -41,6 +41,8 @@ pub fn row(id: &str) -> ApprovalRow {
         key_id: "k".to_owned(),
         user: Some("ann".to_owned()),
         owner: Some("backend".to_owned()),
+        operation: "chat".to_owned(),
+        dialect: "gemini".to_owned(),
         model: "m".to_owned(),
         request_id: "r".to_owned(),
         needs: vec![NeedRow {

@@ -22,6 +22,10 @@ pub struct ApprovalRow {
     pub user: Option<String>,
     /// The user whom their credential names, if it names one.
     pub owner: Option<String>,
+    /// What they asked for, such as `chat`.
+    pub operation: String,
+    /// The dialect in which they asked.
+    pub dialect: String,
     /// The model, by the name that they used.
     pub model: String,
     /// Id of the call that asked first.
@@ -144,6 +148,8 @@ impl ApprovalRow {
             && self.key_id == other.key_id
             && self.user == other.user
             && self.owner == other.owner
+            && self.operation == other.operation
+            && self.dialect == other.dialect
             && self.model == other.model
             && self.body == other.body
             && self.needs == other.needs
@@ -210,6 +216,8 @@ impl ApprovalRow {
             "key_id": self.key_id,
             "user": self.user,
             "owner": self.owner,
+            "operation": self.operation,
+            "dialect": self.dialect,
             "model": self.model,
             "request_id": self.request_id,
             "needs": needs,
@@ -250,6 +258,8 @@ impl ApprovalRow {
             key_id: word("key_id")?,
             user: word("user"),
             owner: word("owner"),
+            operation: word("operation")?,
+            dialect: word("dialect")?,
             model: word("model")?,
             request_id: word("request_id")?,
             needs: needs.collect::<Option<_>>()?,

@@ -20,7 +20,7 @@ use super::{
 use crate::private;
 
 /// Version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Longest wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 

@@ -52,6 +52,38 @@ fn a_file_of_another_version_is_not_touched() {
     assert!(refused.to_string().contains("version 9"), "{refused}");
 }
 
+#[test]
+fn a_question_is_the_same_if_all_it_is_bound_to_is() {
+    let changes: [fn(&mut ApprovalRow); 10] = [
+        |it| it.tenant = "other".into(),
+        |it| it.key_id = "k2".into(),
+        |it| it.user = None,
+        |it| it.owner = None,
+        |it| it.operation = "count_tokens".into(),
+        |it| it.dialect = "bedrock".into(),
+        |it| it.model = "n".into(),
+        |it| it.body = [1; 32],
+        |it| it.needs.clear(),
+        |it| it.approvers = 2,
+    ];
+    for (nth, change) in changes.iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = SqliteApprovals::open(&dir.path().join("approvals.sqlite")).unwrap();
+        let memory = MemoryApprovals::default();
+        for store in [&disk as &dyn Approvals, &memory] {
+            store.ask(&row("a")).unwrap();
+            let mut other = ApprovalRow {
+                id: "b".into(),
+                needs: row("a").needs,
+                ..row("b")
+            };
+            assert_eq!(store.ask(&other).unwrap().id, "a");
+            change(&mut other);
+            assert_eq!(store.ask(&other).unwrap().id, "b", "change {nth}");
+        }
+    }
+}
+
 /// Wakes a thread.
 struct Unpark(std::thread::Thread);
 
