@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use access::KeyLife;
-use access::approval::{Approved, Claim, Reading, Standing, Uncovered, covers};
+use access::approval::{Approved, Claim, Reading, Standing, Uncovered, covers, kept_model};
 use access::policy::Ruling;
 use contract::seams::{Clock, Going};
 use contract::{Fault, FaultKind, Origin};
@@ -357,7 +357,7 @@ impl Exchange {
             user: who.user.as_deref().map(str::to_owned),
             operation: self.record.operation.to_string(),
             dialect: self.record.dialect.to_string(),
-            model: text(self.record.request.model.as_deref()),
+            model: kept_model(self.record.request.model.as_deref().unwrap_or_default()),
             body: self.approving.as_ref().map_or([0; 32], |it| it.body),
         }
     }

@@ -46,19 +46,12 @@ impl Default for ApprovalLimits {
 }
 
 impl ApprovalLimits {
-    /// Whether there is room for one more: `own` are open ones of its tenant,
-    /// `all` is how many of any are.
-    fn check(
-        &self,
-        row: &ApprovalRow,
-        own: &[&ApprovalRow],
-        all: u64,
-    ) -> Result<(), ApprovalsError> {
-        let of_key = own.iter().filter(|it| it.key_id == row.key_id).count();
+    /// Whether there is room for one more.
+    fn check(&self, open: Open) -> Result<(), ApprovalsError> {
         for (whose, open, most) in [
-            ("this key", of_key as u64, self.per_key),
-            ("this tenant", own.len() as u64, self.per_tenant),
-            ("all tenants", all, self.open),
+            ("this key", open.of_key, self.per_key),
+            ("this tenant", open.of_tenant, self.per_tenant),
+            ("all tenants", open.of_all, self.open),
         ] {
             if open >= most {
                 return Err(ApprovalsError::Full(whose, most));
@@ -66,6 +59,14 @@ impl ApprovalLimits {
         }
         Ok(())
     }
+}
+
+/// How many approvals are open.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    of_key: u64,
+    of_tenant: u64,
+    of_all: u64,
 }
 
 /// Which calls wait for people, and what those said.

@@ -96,3 +96,24 @@ fn reasons_have_codes_of_their_own() {
     let codes: std::collections::BTreeSet<_> = all.map(Uncovered::code).into_iter().collect();
     assert_eq!(codes.len(), all.len());
 }
+
+#[test]
+fn names_of_models_are_kept_short_and_apart() {
+    let plain = "m".repeat(256);
+    assert_eq!(kept_model(&plain), plain);
+    let long = [
+        "m".repeat(257),
+        "m".repeat(30_000_000),
+        "m".repeat(500) + "n",
+        "é".repeat(200),
+        "𝄞".repeat(100),
+    ];
+    let mut kept: std::collections::BTreeSet<_> =
+        long.iter().map(|name| kept_model(name)).collect();
+    assert_eq!(kept.len(), long.len());
+    // What one is kept as, as a name, is kept as something else.
+    let again: Vec<_> = kept.iter().map(|it| kept_model(it)).collect();
+    kept.extend(again);
+    assert_eq!(kept.len(), 2 * long.len());
+    assert!(kept.iter().all(|it| it.len() <= 261), "{kept:?}");
+}

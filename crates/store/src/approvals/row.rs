@@ -121,16 +121,11 @@ impl ApprovalRow {
 
     /// Where it stands at this time. It expires at `expires_us`, not after.
     pub fn state(&self, now_us: u64) -> ApprovalState {
-        if self.votes.iter().any(|vote| !vote.approves) {
-            ApprovalState::Denied
-        } else if self.used_us.is_some() {
-            ApprovalState::Used
-        } else if self.expires_us <= now_us {
-            ApprovalState::Expired
-        } else if self.approved_by() >= self.approvers {
-            ApprovalState::Approved
-        } else {
-            ApprovalState::Pending
+        match self.standing() {
+            ApprovalState::Pending | ApprovalState::Approved if self.expires_us <= now_us => {
+                ApprovalState::Expired
+            }
+            standing => standing,
         }
     }
 
@@ -154,6 +149,42 @@ impl ApprovalRow {
             && self.body == other.body
             && self.needs == other.needs
             && self.approvers == other.approvers
+    }
+
+    /// A digest of all that [`ApprovalRow::asks_the_same`] looks at.
+    pub(super) fn question(&self) -> String {
+        let needs = self.needs.iter();
+        let needs: Vec<Value> = needs
+            .map(|it| json!([it.rule, it.layer, it.what]))
+            .collect();
+        let all = json!([
+            self.tenant,
+            self.key_id,
+            self.user,
+            self.owner,
+            self.operation,
+            self.dialect,
+            self.model,
+            self.body,
+            needs,
+            self.approvers
+        ]);
+        blake3::hash(all.to_string().as_bytes())
+            .to_hex()
+            .to_string()
+    }
+
+    /// Where it stands for as long as its time is not over.
+    pub(super) fn standing(&self) -> ApprovalState {
+        if self.votes.iter().any(|vote| !vote.approves) {
+            ApprovalState::Denied
+        } else if self.used_us.is_some() {
+            ApprovalState::Used
+        } else if self.approved_by() >= self.approvers {
+            ApprovalState::Approved
+        } else {
+            ApprovalState::Pending
+        }
     }
 
     /// Whether it was asked by whoever has this name: the key, the subject of
