@@ -51,6 +51,8 @@ struct View<'a> {
     expires_at: String,
     votes: Vec<VoteView<'a>>,
     used_at: Option<String>,
+    /// Id of the call that used it.
+    used_by: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -192,6 +194,7 @@ impl Errand<'_> {
             expires_at: rfc3339(row.expires_us),
             votes: votes.collect(),
             used_at: row.used_us.map(rfc3339),
+            used_by: row.used_by.as_deref(),
         }
     }
 }

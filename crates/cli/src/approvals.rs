@@ -221,7 +221,8 @@ fn shown(answer: &Value, as_json: bool) -> String {
         );
     }
     if approval["used_at"].is_string() {
-        line("used", text(&approval["used_at"]));
+        let (at, by) = (text(&approval["used_at"]), text(&approval["used_by"]));
+        line("used", format!("at {at} by call {by}"));
     }
     out
 }

@@ -4,6 +4,8 @@
 //! Deliberately not here: what needs an approval and whether one covers a call
 //! (`access`), who may give it (`admin`), and where it is kept (`store`).
 
+mod said;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use crate::exchange::Exchange;
 use crate::held::Held;
 use crate::policy::reading;
 use crate::reply::APPROVAL;
+use said::{full, malformed, nobody, pending, uncovered};
 
 /// Longest id that is looked at, bytes.
 const ID_BYTES_MAX: usize = 64;
@@ -79,6 +82,8 @@ struct Desk {
     clock: Arc<dyn Clock>,
     /// What the key goes through, if it was made at run time.
     life: Option<Arc<KeyLife>>,
+    /// Id of the call.
+    call: String,
 }
 
 impl Desk {
@@ -86,11 +91,11 @@ impl Desk {
         self.life.as_ref().is_some_and(|life| life.is_revoked())
     }
 
-    /// Asks, and waits for people as long as there is time, and room among
-    /// those that wait.
+    /// Waits for people as long as there is time, and room among those that
+    /// wait.
     async fn hear(self, asked: ApprovalRow, wait_ms: u64) -> Result<Heard, ApprovalsError> {
         let (lane, clock) = (&self.lane, &self.clock);
-        let mut row = lane.ask(asked).await?;
+        let mut row = asked;
         let seat = match wait_ms {
             0 => None,
             _ => lane.seat(),
@@ -110,7 +115,8 @@ impl Desk {
         let mut state = row.state(now_us);
         let mut is_used = false;
         if seat.is_some() && state == ApprovalState::Approved && !self.is_revoked() {
-            is_used = lane.spend(row.id.clone(), now_us).await?;
+            let call = self.call.clone();
+            is_used = lane.spend(row.id.clone(), call, now_us).await?;
             if !is_used {
                 // Another call like this one came first.
                 state = ApprovalState::Used;
@@ -135,11 +141,15 @@ impl Exchange {
     /// Holds the call to its rules, with the approval that the caller shows
     /// or that people give meanwhile.
     pub(crate) async fn admit_approved(&mut self, held: &mut Held) -> Admission {
+        let mut admission = self.admission(held);
+        // If the caller goes away meanwhile, the record says what was decided
+        // so far, and what of approvals was under way.
+        self.note_facts(held, &admission.verdict);
         let shown = self.shown().await;
         if let Ok(Some(shown)) = &shown {
             held.chain = held.chain.approving(shown.what.clone());
+            admission = self.admission(held);
         }
-        let mut admission = self.admission(held);
         let is_denied_anyway = admission.outcome.is_err() && admission.needs.is_empty();
         let settled = match shown {
             // No approval helps it, so none is asked for or used.
@@ -155,6 +165,7 @@ impl Exchange {
             Ok(Some(shown)) => self.use_shown(shown).await,
             Ok(None) => Ok(()),
         };
+        self.drop_open_notes();
         if let Err(fault) = settled {
             admission.outcome = Err(fault);
         }
@@ -172,6 +183,7 @@ impl Exchange {
         let text = first.to_str().ok().filter(|_| more.is_none());
         let id = text.filter(|id| id.len() <= ID_BYTES_MAX);
         let id = id.ok_or_else(malformed)?.to_owned();
+        self.note_open(USING, vec![reading("approval", word(&id))]);
         let row = match lane.find(id.clone()).await {
             Ok(row) => row,
             Err(error) => return Err(self.failed(&error)),
@@ -202,7 +214,7 @@ impl Exchange {
         // Of a key that was revoked meanwhile it stays unused.
         let spent = match self.is_revoked() {
             true => Ok(false),
-            false => lane.spend(row.id.clone(), now_us).await,
+            false => lane.spend(row.id.clone(), self.call(), now_us).await,
         };
         let spent = spent.map_err(|error| self.failed(&error))?;
         if self.is_revoked() {
@@ -230,37 +242,56 @@ impl Exchange {
         held: &Held,
         needs: &[Ruling],
     ) -> Result<Vec<Approved>, Fault> {
-        let Asking { question, heard } = self.question(held, needs)?;
-        let heard = heard.await;
+        let (question, desk, row) = self.question(held, needs)?;
+        let asked = match desk.lane.ask(row).await {
+            Ok(row) => row,
+            Err(error) => return self.settle(question, Err(error)),
+        };
+        // It may be one that was asked before.
+        self.note_asked(&asked);
+        let heard = desk.hear(asked, question.wait_ms).await;
         self.settle(question, heard)
     }
 
-    /// A question to people, which is asked once somebody waits for it.
+    /// A question to people, and what asks it.
     ///
     /// # Errors
     /// The refusal, where there is nobody to ask.
-    fn question(&self, held: &Held, needs: &[Ruling]) -> Result<Asking, Fault> {
+    fn question(
+        &mut self,
+        held: &Held,
+        needs: &[Ruling],
+    ) -> Result<(Question, Desk, ApprovalRow), Fault> {
         let question = Question::of(held, needs);
         let Some(lane) = self.flow.approvals.clone() else {
             return Err(nobody(&question.said));
         };
         let row = self.question_row(&question);
+        self.note_asked(&row);
         let desk = Desk {
             lane,
             clock: self.flow.clock.clone(),
             life: self.approving.as_ref().and_then(|it| it.life.clone()),
+            call: self.call(),
         };
-        let heard = desk.hear(row, question.wait_ms);
-        Ok(Asking {
-            question,
-            heard: Box::pin(heard),
-        })
+        Ok((question, desk, row))
     }
 
     /// A question about what a stream gave back.
-    pub(crate) fn ask_aside(&self, needs: &[Ruling]) -> Option<Result<Asking, Fault>> {
-        let held = self.held.as_ref().filter(|_| !needs.is_empty())?;
-        Some(self.question(held, needs))
+    pub(crate) fn ask_aside(&mut self, needs: &[Ruling]) -> Option<Result<Asking, Fault>> {
+        let held = self.held.clone().filter(|_| !needs.is_empty())?;
+        let asked = self.question(&held, needs);
+        Some(asked.map(|(question, desk, row)| {
+            let wait_ms = question.wait_ms;
+            let heard = async move {
+                let asked = desk.lane.ask(row).await?;
+                desk.hear(asked, wait_ms).await
+            };
+            Asking {
+                question,
+                heard: Box::pin(heard),
+            }
+        }))
     }
 
     /// What comes of a question about what a stream gave back.
@@ -338,7 +369,7 @@ impl Exchange {
             operation: claim.operation,
             dialect: claim.dialect,
             model: claim.model,
-            request_id: self.id.text().as_str().to_owned(),
+            request_id: self.call(),
             needs: needs.collect(),
             approvers: approvers.unwrap_or(1),
             body: claim.body,
@@ -346,6 +377,7 @@ impl Exchange {
             expires_us: now_us.saturating_add(question.expires_s.saturating_mul(1_000_000)),
             votes: Vec::new(),
             used_us: None,
+            used_by: None,
         }
     }
 
@@ -367,6 +399,11 @@ impl Exchange {
         if let Some(approving) = &mut self.approving {
             approving.header = HeaderValue::from_str(id).ok();
         }
+    }
+
+    /// The id of the call.
+    fn call(&self) -> String {
+        self.id.text().as_str().to_owned()
     }
 
     /// Whether the key of the call was revoked since it came.
@@ -405,14 +442,38 @@ impl Exchange {
         }
     }
 
+    /// What is under way, for the record of a call that ends meanwhile.
+    fn note_open(&mut self, code: &'static str, readings: Vec<evidence::Reading>) {
+        self.drop_open_notes();
+        self.record.decisions.push(Decision {
+            stage: "approval".into(),
+            verdict: OPEN.into(),
+            reason: code.into(),
+            readings,
+            ..Decision::default()
+        });
+    }
+
+    fn note_asked(&mut self, row: &ApprovalRow) {
+        let mut readings = vec![reading("approval", word(&row.id))];
+        readings.extend(needs_read(row));
+        self.note_open(ASKED, readings);
+    }
+
+    /// What was under way has come to its end.
+    fn drop_open_notes(&mut self) {
+        let decisions = &mut self.record.decisions;
+        decisions.retain(|it| it.stage != "approval" || it.verdict != OPEN);
+    }
+
     /// What was read of an approval, and what came of it.
     fn note_approval(
         &mut self,
         (id, row, state): (&str, Option<&ApprovalRow>, Option<ApprovalState>),
         code: &'static str,
     ) {
-        let mut readings = vec![reading("approval", Value::Word(id.to_owned().into()))];
-        let word = |text: &str| Value::Word(text.to_owned().into());
+        self.drop_open_notes();
+        let mut readings = vec![reading("approval", word(id))];
         if let Some(state) = state {
             readings.push(reading("state", word(state.name())));
         }
@@ -421,11 +482,7 @@ impl Exchange {
             readings.push(reading("same_call", Value::Int(is_same.into())));
             readings.push(reading("approved_by", Value::Int(row.approved_by().into())));
             readings.push(reading("approvers", Value::Int(row.approvers.into())));
-            for need in &row.needs {
-                readings.push(reading("rule", word(&need.rule)));
-                readings.push(reading("layer", word(&need.layer)));
-                readings.push(reading("what", word(&need.what)));
-            }
+            readings.extend(needs_read(row));
         }
         self.record.decisions.push(Decision {
             stage: "approval".into(),
@@ -437,6 +494,7 @@ impl Exchange {
     }
 
     fn note_failed_approval(&mut self, code: &'static str) {
+        self.drop_open_notes();
         self.record.decisions.push(Decision {
             stage: "approval".into(),
             verdict: "deny".into(),
@@ -473,6 +531,28 @@ const REVOKED: &str = "key_revoked";
 /// Approvals could be neither read nor written.
 const UNAVAILABLE: &str = "approvals_unavailable";
 
+/// The verdict of what is under way.
+const OPEN: &str = "open";
+/// People are asked.
+const ASKED: &str = "approval_asked";
+/// The approval that the caller shows is looked at and used.
+const USING: &str = "approval_using";
+
+fn word(text: &str) -> Value {
+    Value::Word(text.to_owned().into())
+}
+
+/// What an approval is for.
+fn needs_read(row: &ApprovalRow) -> impl Iterator<Item = evidence::Reading> {
+    row.needs.iter().flat_map(|need| {
+        [
+            reading("rule", word(&need.rule)),
+            reading("layer", word(&need.layer)),
+            reading("what", word(&need.what)),
+        ]
+    })
+}
+
 fn text(name: Option<&str>) -> String {
     name.unwrap_or_default().to_owned()
 }
@@ -486,78 +566,4 @@ fn approved(row: &ApprovalRow) -> Vec<Approved> {
         approvers: row.approved_by(),
     });
     needs.collect()
-}
-
-fn forbidden(public: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
-    Fault::new(FaultKind::Forbidden, Origin::Gateway, public)
-}
-
-fn pending(said: &str, row: &ApprovalRow, state: ApprovalState) -> Fault {
-    let id = &row.id;
-    let (now, when) = match state {
-        ApprovalState::Approved => (format!("The approval `{id}` has been given."), "Send"),
-        ApprovalState::Pending
-        | ApprovalState::Denied
-        | ApprovalState::Expired
-        | ApprovalState::Used => (
-            format!(
-                "The approval `{id}` is pending: operators of the gateway, other than you, give \
-                 it with `tollgate approvals approve {id}`."
-            ),
-            "Once it is given, send",
-        ),
-    };
-    forbidden(format!(
-        "{said} {now} {when} the same request with the header `tollgate-approval: {id}` before \
-         {}. It works once.",
-        evidence::rfc3339(row.expires_us)
-    ))
-}
-
-fn nobody(said: &str) -> Fault {
-    forbidden(format!(
-        "{said} This gateway keeps no approvals, so nobody can give one."
-    ))
-}
-
-fn malformed() -> Fault {
-    Fault::bad_request(
-        "`tollgate-approval` must be there once and hold the id of one approval, as in the answer \
-         that asked for it.",
-    )
-    .at("tollgate-approval")
-}
-
-fn uncovered(why: Uncovered) -> Fault {
-    forbidden(match why {
-        Uncovered::Unknown => {
-            "There is no such approval for this key and user. Leave `tollgate-approval` out to \
-             ask for one."
-        }
-        Uncovered::OtherCall => {
-            "The approval is for another request: the path, the model or the body differs. Send \
-             the same request with the same body byte for byte, or leave `tollgate-approval` out \
-             to ask anew."
-        }
-        Uncovered::Pending => {
-            "The approval is still pending. Wait until operators of the gateway have given it, \
-             then repeat the request."
-        }
-        Uncovered::Denied => {
-            "The approval was denied. Ask the operators of the gateway why before you ask anew."
-        }
-        Uncovered::Expired => {
-            "The approval has expired. Leave `tollgate-approval` out to ask for another one."
-        }
-        Uncovered::Used => {
-            "The approval was used by an earlier request; each works once. Leave \
-             `tollgate-approval` out to ask for another one."
-        }
-    })
-}
-
-fn full(said: &str, error: &ApprovalsError) -> Fault {
-    forbidden(format!(
-        "{said} None can be asked for: {error}. Have them decided, or wait until they expire."
-    ))
 }

@@ -57,7 +57,8 @@ impl Exchange {
                 // Boxed, so that calls without such rules carry no room for it.
                 let earlier = self.record.decisions.len();
                 let admission = Box::pin(self.admit_approved(&mut held)).await;
-                approvals.extend(self.record.decisions.drain(earlier..));
+                let noted = self.record.decisions.drain(earlier..);
+                approvals.extend(noted.filter(|it| it.stage == "approval"));
                 admission
             }
             false => self.admission(&held),
@@ -216,7 +217,7 @@ impl Exchange {
     }
 
     /// What the decision read, for whoever decides it again.
-    fn note_facts(&mut self, held: &Held, verdict: &Verdict) {
+    pub(crate) fn note_facts(&mut self, held: &Held, verdict: &Verdict) {
         let mut readings = vec![
             reading("rules", Value::Int(i64::from(verdict.asked))),
             reading("input_tokens", Value::Int(saturated(held.input_tokens))),

@@ -91,12 +91,12 @@ pub trait Approvals: Send + Sync {
     /// voted, `Over` where nothing is pending any more.
     fn vote(&self, id: &str, vote: &Vote) -> Result<ApprovalRow, ApprovalsError>;
 
-    /// Uses an approval, which works once: the second call gets `false`. It
-    /// is durable when this returns.
+    /// Uses an approval for the call with the id `by`, which works once: the
+    /// second call gets `false`. It is durable when this returns.
     ///
     /// # Errors
     /// The store cannot be written.
-    fn spend(&self, id: &str, now_us: u64) -> Result<bool, ApprovalsError>;
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError>;
 
     /// A page of approvals, newest first.
     ///

@@ -1,6 +1,7 @@
 //! Approvals on the path: pending, given, used once, bound to the body and
 //! the caller, waited for, and for what the model gives back.
 
+mod records;
 mod revoked;
 mod stores;
 mod streams;
@@ -353,8 +354,8 @@ impl Approvals for Slow {
     fn vote(&self, id: &str, vote: &Vote) -> Result<ApprovalRow, ApprovalsError> {
         self.inner.vote(id, vote)
     }
-    fn spend(&self, id: &str, now_us: u64) -> Result<bool, ApprovalsError> {
-        self.inner.spend(id, now_us)
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
+        self.inner.spend(id, by, now_us)
     }
     fn list(&self, filter: &ApprovalFilter) -> Result<Vec<ApprovalRow>, ApprovalsError> {
         self.inner.list(filter)

@@ -56,6 +56,7 @@ pub fn row(id: &str) -> ApprovalRow {
         expires_us: 2_000_000,
         votes: Vec::new(),
         used_us: None,
+        used_by: None,
     }
 }
 
@@ -129,7 +130,7 @@ fn gives_the_same_for_the_same_question(store: &dyn Approvals) {
         assert_eq!(ask(store, &other).id, other.id);
     }
     store.vote("a", &vote("bob")).expect("a vote");
-    assert!(store.spend("a", 1_500_000).expect("writable"));
+    assert!(store.spend("a", "r2", 1_500_000).expect("writable"));
     let anew = ApprovalRow {
         id: "d".to_owned(),
         ..again
@@ -140,14 +141,29 @@ fn gives_the_same_for_the_same_question(store: &dyn Approvals) {
 fn goes_from_pending_to_used_once(store: &dyn Approvals) {
     ask(store, &row("a"));
     assert_eq!(store.pending(1_500_000).expect("readable"), 1);
-    assert!(!store.spend("a", 1_500_000).expect("writable"), "pending");
+    assert!(
+        !store.spend("a", "r2", 1_500_000).expect("writable"),
+        "pending"
+    );
     let row = store.vote("a", &vote("bob")).expect("a vote");
     assert_eq!(row.state(1_500_000), ApprovalState::Approved);
     assert_eq!(store.pending(1_500_000).expect("readable"), 0);
-    assert!(!store.spend("a", 2_000_000).expect("writable"), "expired");
-    assert!(store.spend("a", 1_500_000).expect("writable"));
-    assert!(!store.spend("a", 1_500_000).expect("writable"), "used");
-    assert!(!store.spend("b", 1_500_000).expect("writable"), "unknown");
+    assert!(
+        !store.spend("a", "r2", 2_000_000).expect("writable"),
+        "expired"
+    );
+    assert!(store.spend("a", "r2", 1_500_000).expect("writable"));
+    let used = find(store, "a");
+    assert_eq!(used.used_by.as_deref(), Some("r2"), "the call is known");
+    assert!(
+        !store.spend("a", "r3", 1_500_000).expect("writable"),
+        "used"
+    );
+    assert_eq!(find(store, "a"), used);
+    assert!(
+        !store.spend("b", "r2", 1_500_000).expect("writable"),
+        "unknown"
+    );
     let over = store.vote("a", &vote("cat"));
     assert!(matches!(
         over,
@@ -302,7 +318,7 @@ fn lets_one_of_many_use_it(store: &Arc<dyn Approvals>) {
     let threads: Vec<_> = (0..8)
         .map(|_| {
             let store = store.clone();
-            std::thread::spawn(move || store.spend("a", 1_500_000).expect("writable"))
+            std::thread::spawn(move || store.spend("a", "r2", 1_500_000).expect("writable"))
         })
         .collect();
     let used = threads.into_iter().map(|it| it.join().expect("no panic"));

@@ -86,9 +86,9 @@ impl Approvals for MemoryApprovals {
         Ok(row)
     }
 
-    fn spend(&self, id: &str, now_us: u64) -> Result<bool, ApprovalsError> {
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
         let mut kept = self.kept();
-        let spent = kept.find(id).and_then(|row| row.spent(now_us));
+        let spent = kept.find(id).and_then(|row| row.spent(by, now_us));
         Ok(match spent {
             Some(row) => kept.by_number.insert(row.number, row).is_some(),
             None => false,

@@ -44,6 +44,8 @@ pub struct ApprovalRow {
     pub votes: Vec<Vote>,
     /// When a call used it.
     pub used_us: Option<u64>,
+    /// Id of the call that used it.
+    pub used_by: Option<String>,
 }
 
 /// Something to be approved.
@@ -224,10 +226,11 @@ impl ApprovalRow {
         Ok(row)
     }
 
-    /// The row as used, if it may be.
-    pub(super) fn spent(&self, now_us: u64) -> Option<Self> {
+    /// The row as used by this call, if it may be.
+    pub(super) fn spent(&self, by: &str, now_us: u64) -> Option<Self> {
         (self.state(now_us) == ApprovalState::Approved).then(|| Self {
             used_us: Some(now_us),
+            used_by: Some(by.to_owned()),
             ..self.clone()
         })
     }
@@ -258,6 +261,7 @@ impl ApprovalRow {
             "expires_us": self.expires_us,
             "votes": votes,
             "used_us": self.used_us,
+            "used_by": self.used_by,
         })
         .to_string()
     }
@@ -300,6 +304,7 @@ impl ApprovalRow {
             expires_us: value["expires_us"].as_u64()?,
             votes: votes.collect::<Option<_>>()?,
             used_us: value["used_us"].as_u64(),
+            used_by: word("used_by"),
         })
     }
 }

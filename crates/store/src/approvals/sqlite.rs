@@ -163,9 +163,9 @@ impl Approvals for SqliteApprovals {
         })
     }
 
-    fn spend(&self, id: &str, now_us: u64) -> Result<bool, ApprovalsError> {
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
         self.change(|transaction| {
-            let row = find(transaction, id)?.and_then(|row| row.spent(now_us));
+            let row = find(transaction, id)?.and_then(|row| row.spent(by, now_us));
             match row {
                 Some(row) => update(transaction, &row).map(|()| true),
                 None => Ok(false),

@@ -32,8 +32,8 @@ fn approvals_outlive_the_process_and_only_their_owner_reads_them() {
     // Another process uses it; this one sees that.
     let other = SqliteApprovals::open(&path).unwrap();
     assert_eq!(other.find("a").unwrap(), Some(voted));
-    assert!(other.spend("a", 1_500_000).unwrap());
-    assert!(!store.spend("a", 1_500_000).unwrap());
+    assert!(other.spend("a", "r2", 1_500_000).unwrap());
+    assert!(!store.spend("a", "r2", 1_500_000).unwrap());
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode();
@@ -111,8 +111,8 @@ fn the_lane_asks_and_tells() {
     assert_eq!(wait(lane.find("a".into())).unwrap(), Some(asked));
     assert_eq!(wait(lane.find("b".into())).unwrap(), None);
     lane.store().vote("a", &vote("bob")).unwrap();
-    assert!(wait(lane.spend("a".into(), 1_500_000)).unwrap());
-    assert!(!wait(lane.spend("a".into(), 1_500_000)).unwrap());
+    assert!(wait(lane.spend("a".into(), "r2".into(), 1_500_000)).unwrap());
+    assert!(!wait(lane.spend("a".into(), "r2".into(), 1_500_000)).unwrap());
 }
 
 #[test]

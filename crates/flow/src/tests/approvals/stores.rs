@@ -26,7 +26,7 @@ impl Approvals for Broken {
     fn vote(&self, _: &str, _: &Vote) -> Result<ApprovalRow, ApprovalsError> {
         Err(ApprovalsError::Busy)
     }
-    fn spend(&self, _: &str, _: u64) -> Result<bool, ApprovalsError> {
+    fn spend(&self, _: &str, _: &str, _: u64) -> Result<bool, ApprovalsError> {
         Err(ApprovalsError::Busy)
     }
     fn list(&self, _: &ApprovalFilter) -> Result<Vec<ApprovalRow>, ApprovalsError> {
