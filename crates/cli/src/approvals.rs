@@ -36,7 +36,8 @@ pub enum ApprovalsCommand {
     Show(ApprovalArgs),
     /// Approve a call. Whoever asked for it cannot.
     Approve(VoteArgs),
-    /// Deny a call its approval, for good.
+    /// Deny a call its approval, or withdraw one that no call has used, for
+    /// good.
     Deny(VoteArgs),
 }
 

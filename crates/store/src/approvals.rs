@@ -84,11 +84,12 @@ pub trait Approvals: Send + Sync {
     /// The store cannot be read.
     fn find(&self, id: &str) -> Result<Option<ApprovalRow>, ApprovalsError>;
 
-    /// Keeps what somebody said. It is durable when this returns.
+    /// Keeps what somebody said. It is durable when this returns. A denial
+    /// also withdraws what was approved and is not used.
     ///
     /// # Errors
     /// `Unknown`, `Own` where the voter is who asked, `Twice` where they have
-    /// voted, `Over` where nothing is pending any more.
+    /// voted, `Over` where there is nothing left to say.
     fn vote(&self, id: &str, vote: &Vote) -> Result<ApprovalRow, ApprovalsError>;
 
     /// Uses an approval for the call with the id `by`, which works once: the

@@ -96,8 +96,25 @@ fn two_approvers_differ() {
         (status, &answer["approval"]["state"]),
         (200, &"approved".into())
     );
-    let (status, answer) = vote(&world, "OLGA_1", "deny");
+    let (status, answer) = vote(&world, "OLGA_1", "approve");
     assert_eq!(status, 409, "{answer}");
+}
+
+#[test]
+fn what_was_approved_is_withdrawn_by_a_denial() {
+    let world = world(1);
+    assert_eq!(vote(&world, "OLGA_1", "approve").0, 200);
+    let (status, answer) = vote(&world, "OLGA_1", "deny");
+    assert_eq!(
+        (status, &answer["approval"]["state"]),
+        (200, &"denied".into())
+    );
+    assert!(!store(&world).spend("a", "r2", NOW_US).unwrap());
+    let (status, answer) = vote(&world, "TOM_11", "approve");
+    assert_eq!(status, 409, "{answer}");
+    let audit = world.json("/v1/audit?object=approval/a");
+    assert_eq!(audit["entries"][0]["before"]["state"], "approved");
+    assert_eq!(audit["entries"][0]["after"]["state"], "denied");
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub fn check(make: &dyn Fn() -> Arc<dyn Approvals>) {
     goes_from_pending_to_used_once(&*make());
     wants_people_who_differ(&*make());
     ends_with_a_denial_or_its_time(&*make());
+    takes_back_what_is_not_used(&*make());
     pages_and_filters(&*make());
     is_full_at_its_limits(&*make());
     forgets_the_oldest_that_ended(&*make());
@@ -218,6 +219,40 @@ fn ends_with_a_denial_or_its_time(store: &dyn Approvals) {
     assert!(matches!(
         store.vote("b", &late),
         Err(ApprovalsError::Over(ApprovalState::Expired))
+    ));
+}
+
+fn takes_back_what_is_not_used(store: &dyn Approvals) {
+    let denial = |by: &str| Vote {
+        approves: false,
+        ..vote(by)
+    };
+    ask(store, &row("a"));
+    store.vote("a", &vote("bob")).expect("a vote");
+    let own = store.vote("a", &denial("ann"));
+    assert!(matches!(own, Err(ApprovalsError::Own)));
+    let taken = store.vote("a", &denial("bob")).expect("a vote");
+    assert_eq!(taken.state(1_500_000), ApprovalState::Denied);
+    assert!(!store.spend("a", "r2", 1_500_000).expect("writable"));
+    assert_eq!(find(store, "a"), taken);
+    let anew = ApprovalRow {
+        needs: row("a").needs,
+        ..row("b")
+    };
+    assert_eq!(ask(store, &anew).id, "b", "it is asked anew");
+    // What was used stays used.
+    store.vote("b", &vote("bob")).expect("a vote");
+    assert!(store.spend("b", "r2", 1_500_000).expect("writable"));
+    assert!(matches!(
+        store.vote("b", &denial("cat")),
+        Err(ApprovalsError::Over(ApprovalState::Used))
+    ));
+    // More approvals than it needs change nothing.
+    ask(store, &row("c"));
+    store.vote("c", &vote("bob")).expect("a vote");
+    assert!(matches!(
+        store.vote("c", &vote("cat")),
+        Err(ApprovalsError::Over(ApprovalState::Approved))
     ));
 }
 

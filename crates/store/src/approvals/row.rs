@@ -210,6 +210,8 @@ impl ApprovalRow {
     pub fn voted(&self, vote: &Vote) -> Result<Self, ApprovalsError> {
         match self.state(vote.at_us) {
             ApprovalState::Pending => {}
+            // What was given is withdrawn, as long as no call has used it.
+            ApprovalState::Approved if !vote.approves => {}
             over @ (ApprovalState::Approved
             | ApprovalState::Denied
             | ApprovalState::Expired
