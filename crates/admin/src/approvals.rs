@@ -141,8 +141,23 @@ impl Errand<'_> {
             note: vote.note.clone(),
         };
         self.audit.record(&Author::from(self.by), &change)?;
-        let row = self.store.vote(id, &vote).map_err(|it| fault(&it))?;
-        Ok(self.shown(&row))
+        match self.store.vote(id, &vote) {
+            Ok(row) => Ok(self.shown(&row)),
+            Err(error) => Err(self.not_counted(change, &error)),
+        }
+    }
+
+    /// Says in the audit journal that a vote does not count after all.
+    fn not_counted(&self, change: Change, error: &ApprovalsError) -> Reply {
+        let undone = Change {
+            action: "approval.not_counted",
+            note: Some(error.to_string()),
+            ..change
+        };
+        // The entry before says what was tried; if this one cannot be written
+        // either, the approval still says whose votes count.
+        let _ = self.audit.record(&Author::from(self.by), &undone);
+        fault(error)
     }
 
     /// An approval that the asker may know of.
