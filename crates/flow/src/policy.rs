@@ -234,6 +234,9 @@ impl Exchange {
                 let told = format!("{} {}", tool.kind, tool.name);
                 readings.push(reading("tool", Value::Word(told.into())));
             }
+            for server in &content.servers {
+                readings.push(reading("server", Value::Word(server.to_string().into())));
+            }
             readings.push(reading(
                 "urls",
                 Value::Int(saturated(content.urls.len() as u64)),

@@ -3,6 +3,7 @@
 
 mod records;
 mod revoked;
+mod servers;
 mod stores;
 mod streams;
 
