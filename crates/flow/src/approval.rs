@@ -118,8 +118,7 @@ impl Desk {
             let call = self.call.clone();
             is_used = lane.spend(row.id.clone(), call, now_us).await?;
             if !is_used {
-                // Another call like this one came first.
-                state = ApprovalState::Used;
+                state = unused(lane, &row, now_us).await?;
             }
         }
         Ok(Heard {
@@ -129,6 +128,17 @@ impl Desk {
             is_revoked: self.is_revoked(),
         })
     }
+}
+
+/// Why an approval could not be used: another call like this one came first,
+/// or it was withdrawn.
+async fn unused(
+    lane: &ApprovalLane,
+    row: &ApprovalRow,
+    now_us: u64,
+) -> Result<ApprovalState, ApprovalsError> {
+    let row = lane.find(row.id.clone()).await?;
+    Ok(row.map_or(ApprovalState::Used, |row| row.state(now_us)))
 }
 
 /// An approval that a call shows, and that covers it.
@@ -222,15 +232,21 @@ impl Exchange {
             return Err(access::revoked());
         }
         self.show_approval(&row.id);
-        let (state, code, answer) = match spent {
-            true => (state, GIVEN, Ok(())),
-            false => {
-                let used = Uncovered::Used;
-                (ApprovalState::Used, used.code(), Err(uncovered(used)))
+        if spent {
+            self.note_approval((&row.id, Some(&row), Some(state)), GIVEN);
+            return Ok(());
+        }
+        let state = unused(&lane, &row, now_us).await;
+        let state = state.map_err(|error| self.failed(&error))?;
+        let why = match state {
+            ApprovalState::Denied => Uncovered::Denied,
+            ApprovalState::Expired => Uncovered::Expired,
+            ApprovalState::Pending | ApprovalState::Approved | ApprovalState::Used => {
+                Uncovered::Used
             }
         };
-        self.note_approval((&row.id, Some(&row), Some(state)), code);
-        answer
+        self.note_approval((&row.id, Some(&row), Some(state)), why.code());
+        Err(uncovered(why))
     }
 
     /// Asks people, and waits for them as long as the rules say.

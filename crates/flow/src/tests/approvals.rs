@@ -332,6 +332,8 @@ struct Slow {
     approves: bool,
     /// A key that is revoked at the same look.
     revokes: Option<Arc<access::KeyLife>>,
+    /// It is withdrawn just before it is used.
+    withdraws: bool,
 }
 
 impl Approvals for Slow {
@@ -356,6 +358,15 @@ impl Approvals for Slow {
         self.inner.vote(id, vote)
     }
     fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
+        if self.withdraws {
+            let denial = Vote {
+                by: "cat".into(),
+                at_us: now_us,
+                approves: false,
+                note: None,
+            };
+            self.inner.vote(id, &denial)?;
+        }
         self.inner.spend(id, by, now_us)
     }
     fn list(&self, filter: &ApprovalFilter) -> Result<Vec<ApprovalRow>, ApprovalsError> {
@@ -372,6 +383,7 @@ fn with_slow(world: World, approves: bool) -> World {
         looks: 0.into(),
         approves,
         revokes: None,
+        withdraws: false,
     };
     with_store(world, slow)
 }

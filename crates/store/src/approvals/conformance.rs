@@ -43,7 +43,7 @@ pub fn row(id: &str) -> ApprovalRow {
         user: Some("ann".to_owned()),
         owner: Some("backend".to_owned()),
         operation: "chat".to_owned(),
-        dialect: "gemini".to_owned(),
+        dialect: "chat".to_owned(),
         model: "m".to_owned(),
         request_id: "r".to_owned(),
         needs: vec![NeedRow {

@@ -1,5 +1,5 @@
-//! Approvals of calls whose key is revoked while they wait: nothing goes on,
-//! and the approval stays unused.
+//! Approvals of calls whose key is revoked while they wait, and approvals that
+//! are withdrawn: nothing goes on, and the approval stays unused.
 
 use super::super::keys::{KEY, live};
 use super::*;
@@ -13,6 +13,7 @@ fn revoked(settings: Value, script: (bool, bool), looks: u64) -> (Got, World) {
         looks: looks.into(),
         approves: true,
         revokes: Some(live(&world, false)),
+        withdraws: false,
     };
     let world = with_store(world, slow);
     let bearer = format!("Bearer {KEY}");
@@ -57,5 +58,29 @@ fn an_answer_that_waits_is_not_given_out_once_the_key_is_revoked() {
         assert!(got.body.contains("was revoked"), "{}", got.body);
         assert!(!got.body.contains("get_weather"), "{}", got.body);
         is_left_unused(&world);
+    }
+}
+
+#[test]
+fn an_approval_that_is_withdrawn_at_the_last_moment_lets_nothing_on() {
+    let waits = json!({"models": ["m"], "wait_ms": 30_000});
+    for (settings, looks) in [(waits, 0), (json!({"models": ["m"]}), 2)] {
+        let slow = Slow {
+            inner: MemoryApprovals::default(),
+            looks: looks.into(),
+            approves: true,
+            revokes: None,
+            withdraws: true,
+        };
+        let world = with_store(world(&rule(settings), answer(false, false)), slow);
+        let mut got = world.call(CHAT, BARE);
+        if looks > 0 {
+            let id = pending(&got);
+            got = again(&world, CHAT, BARE, &id);
+        }
+        assert_eq!(got.status, 403, "{}", got.body);
+        assert!(got.body.contains("was denied"), "{}", got.body);
+        assert!(world.sent().is_empty());
+        assert_eq!(open(&world, None)[0].used_us, None);
     }
 }
