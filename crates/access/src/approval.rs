@@ -55,7 +55,12 @@ pub struct Claim {
     pub key_id: String,
     /// The user, if one is known.
     pub user: Option<String>,
+    /// What is asked for, such as `chat`; it may stand in the path.
+    pub operation: String,
+    /// The dialect in which it is asked.
+    pub dialect: String,
     /// The model, by the name that the caller uses; it may stand in the path.
+    /// As [`kept_model`] gives it.
     pub model: String,
     /// BLAKE3 of the body.
     pub body: [u8; 32],
@@ -69,8 +74,27 @@ impl Claim {
 
     /// Whether both ask for the same.
     pub fn asks_the_same(&self, other: &Self) -> bool {
-        self.model == other.model && self.body == other.body
+        self.operation == other.operation
+            && self.dialect == other.dialect
+            && self.model == other.model
+            && self.body == other.body
     }
+}
+
+/// Longest name of a model that is kept as it is, bytes.
+const MODEL_BYTES_MAX: usize = 256;
+/// How much is kept of a longer one, bytes. With its digest that is more than
+/// [`MODEL_BYTES_MAX`], so that no name is kept as another one is.
+const MODEL_BYTES_KEPT: usize = 196;
+
+/// The name of a model, as [`Claim::model`] has it: of a long one the
+/// beginning and the digest, so that no caller fills the store with names.
+pub fn kept_model(name: &str) -> String {
+    if name.len() <= MODEL_BYTES_MAX {
+        return name.to_owned();
+    }
+    let kept = &name[..name.floor_char_boundary(MODEL_BYTES_KEPT)];
+    format!("{kept}~{}", blake3::hash(name.as_bytes()).to_hex())
 }
 
 /// What was read of an approval that a call shows.

@@ -46,8 +46,12 @@ pub struct Facts<'a> {
 /// What a body holds, as far as rules may look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
-    /// Tools on offer.
+    /// Tools on offer. What lets the provider run the tools of a server is one
+    /// of kind `hosted`, and so are the tools that it lists.
     pub tools: Vec<ToolFact>,
+    /// Those of them that let the provider run tools of a server, and list
+    /// none: the names of what runs are not known.
+    pub servers: Vec<Box<str>>,
     /// The caller brought system or developer instructions.
     pub system: bool,
     /// Every URL that the body names: images, files, and links in texts.

@@ -158,6 +158,12 @@ fn near_enough(consumer: &Arc<Consumer>, from_loopback: bool) -> Result<&Arc<Con
     Ok(consumer)
 }
 
+/// The refusal of a key that was revoked while its call waited: as of any key
+/// that is not known.
+pub fn revoked() -> Fault {
+    unknown()
+}
+
 fn unknown() -> Fault {
     refused(
         "Incorrect API key provided: the gateway does not know it, or it expired or was revoked. \

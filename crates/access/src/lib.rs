@@ -27,7 +27,7 @@ pub use credential::present;
 pub use facts::{Content, Facts, Given, Place, ToolFact};
 pub use keys::{
     ID_BYTES, Identified, KEY_PREFIX, KeyLife, KeyRing, LiveKey, LiveKeys, SECRET_BYTES, Shown,
-    key_id, secret_text,
+    key_id, revoked, secret_text,
 };
 pub use metadata::Metadata;
 pub use mode::Mode;

@@ -38,6 +38,8 @@ struct View<'a> {
     key: &'a str,
     user: Option<&'a str>,
     owner: Option<&'a str>,
+    operation: &'a str,
+    dialect: &'a str,
     model: &'a str,
     request_id: &'a str,
     needs: Vec<NeedView<'a>>,
@@ -49,6 +51,8 @@ struct View<'a> {
     expires_at: String,
     votes: Vec<VoteView<'a>>,
     used_at: Option<String>,
+    /// Id of the call that used it.
+    used_by: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -137,8 +141,23 @@ impl Errand<'_> {
             note: vote.note.clone(),
         };
         self.audit.record(&Author::from(self.by), &change)?;
-        let row = self.store.vote(id, &vote).map_err(|it| fault(&it))?;
-        Ok(self.shown(&row))
+        match self.store.vote(id, &vote) {
+            Ok(row) => Ok(self.shown(&row)),
+            Err(error) => Err(self.not_counted(change, &error)),
+        }
+    }
+
+    /// Says in the audit journal that a vote does not count after all.
+    fn not_counted(&self, change: Change, error: &ApprovalsError) -> Reply {
+        let undone = Change {
+            action: "approval.not_counted",
+            note: Some(error.to_string()),
+            ..change
+        };
+        // The entry before says what was tried; if this one cannot be written
+        // either, the approval still says whose votes count.
+        let _ = self.audit.record(&Author::from(self.by), &undone);
+        fault(error)
     }
 
     /// An approval that the asker may know of.
@@ -179,6 +198,8 @@ impl Errand<'_> {
             key: &row.key_id,
             user: row.user.as_deref(),
             owner: row.owner.as_deref(),
+            operation: &row.operation,
+            dialect: &row.dialect,
             model: &row.model,
             request_id: &row.request_id,
             needs: needs.collect(),
@@ -188,6 +209,7 @@ impl Errand<'_> {
             expires_at: rfc3339(row.expires_us),
             votes: votes.collect(),
             used_at: row.used_us.map(rfc3339),
+            used_by: row.used_by.as_deref(),
         }
     }
 }

@@ -172,6 +172,16 @@ impl World {
 
     /// With this document and owner of the plan.
     fn of(has_index: bool, document: &str, owner: plan::Owner) -> Self {
+        let approvals = Arc::new(store::MemoryApprovals::default());
+        Self::keeping(has_index, (document, owner), approvals)
+    }
+
+    /// With this store of approvals.
+    fn keeping(
+        has_index: bool,
+        (document, owner): (&str, plan::Owner),
+        approvals: Arc<dyn store::Approvals>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let journal = Arc::new(MemoryJournal::new(1_000, 100_000));
         let index = has_index.then(|| {
@@ -199,7 +209,7 @@ impl World {
             audit,
             keys: crate::keys::tests::desk(),
             find_key: Arc::new(policy::find),
-            approvals: Arc::new(store::MemoryApprovals::default()),
+            approvals,
             plans: plans.clone(),
             started_us: NOW_US - 5_000_000,
             workers: 2,

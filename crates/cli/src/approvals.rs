@@ -36,7 +36,8 @@ pub enum ApprovalsCommand {
     Show(ApprovalArgs),
     /// Approve a call. Whoever asked for it cannot.
     Approve(VoteArgs),
-    /// Deny a call its approval, for good.
+    /// Deny a call its approval, or withdraw one that no call has used, for
+    /// good.
     Deny(VoteArgs),
 }
 
@@ -199,7 +200,9 @@ fn shown(answer: &Value, as_json: bool) -> String {
             line(name, text(&approval[name]));
         }
     }
-    line("model", text(&approval["model"]));
+    for name in ["operation", "dialect", "model"] {
+        line(name, text(&approval[name]));
+    }
     line("for", things(approval));
     line("needs", format!("{} to approve", approval["approvers"]));
     line("asked", text(&approval["asked_at"]));
@@ -219,7 +222,8 @@ fn shown(answer: &Value, as_json: bool) -> String {
         );
     }
     if approval["used_at"].is_string() {
-        line("used", text(&approval["used_at"]));
+        let (at, by) = (text(&approval["used_at"]), text(&approval["used_by"]));
+        line("used", format!("at {at} by call {by}"));
     }
     out
 }

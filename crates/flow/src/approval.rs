@@ -4,10 +4,13 @@
 //! Deliberately not here: what needs an approval and whether one covers a call
 //! (`access`), who may give it (`admin`), and where it is kept (`store`).
 
+mod said;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use access::approval::{Approved, Claim, Reading, Standing, Uncovered, covers};
+use access::KeyLife;
+use access::approval::{Approved, Claim, Reading, Standing, Uncovered, covers, kept_model};
 use access::policy::Ruling;
 use contract::seams::{Clock, Going};
 use contract::{Fault, FaultKind, Origin};
@@ -20,6 +23,7 @@ use crate::exchange::Exchange;
 use crate::held::Held;
 use crate::policy::reading;
 use crate::reply::APPROVAL;
+use said::{full, malformed, nobody, pending, uncovered};
 
 /// Longest id that is looked at, bytes.
 const ID_BYTES_MAX: usize = 64;
@@ -68,46 +72,73 @@ pub(crate) struct Heard {
     state: ApprovalState,
     /// The call has used it.
     is_used: bool,
+    /// The key of the call was revoked meanwhile.
+    is_revoked: bool,
 }
 
-/// Asks, and waits for people as long as there is time, and room among those
-/// that wait.
-async fn hear(
+/// What asking and waiting go by.
+struct Desk {
     lane: ApprovalLane,
     clock: Arc<dyn Clock>,
-    asked: ApprovalRow,
-    wait_ms: u64,
-) -> Result<Heard, ApprovalsError> {
-    let mut row = lane.ask(asked).await?;
-    let seat = match wait_ms {
-        0 => None,
-        _ => lane.seat(),
-    };
-    let until = clock.now().plus_ms(wait_ms);
-    while seat.is_some()
-        && row.state(clock.unix_us()) == ApprovalState::Pending
-        && clock.now() < until
-    {
-        let look = clock.now().plus_ms(LOOK_MS).min(until);
-        let mut alarm = clock.alarm(look);
-        poll_fn(|cx| alarm.poll_ring(cx)).await;
-        row = lane.find(row.id.clone()).await?.unwrap_or(row);
+    /// What the key goes through, if it was made at run time.
+    life: Option<Arc<KeyLife>>,
+    /// Id of the call.
+    call: String,
+}
+
+impl Desk {
+    fn is_revoked(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.is_revoked())
     }
-    let now_us = clock.unix_us();
-    let mut state = row.state(now_us);
-    let mut is_used = false;
-    if seat.is_some() && state == ApprovalState::Approved {
-        is_used = lane.spend(row.id.clone(), now_us).await?;
-        if !is_used {
-            // Another call like this one came first.
-            state = ApprovalState::Used;
+
+    /// Waits for people as long as there is time, and room among those that
+    /// wait.
+    async fn hear(self, asked: ApprovalRow, wait_ms: u64) -> Result<Heard, ApprovalsError> {
+        let (lane, clock) = (&self.lane, &self.clock);
+        let mut row = asked;
+        let seat = match wait_ms {
+            0 => None,
+            _ => lane.seat(),
+        };
+        let until = clock.now().plus_ms(wait_ms);
+        while seat.is_some()
+            && row.state(clock.unix_us()) == ApprovalState::Pending
+            && clock.now() < until
+            && !self.is_revoked()
+        {
+            let look = clock.now().plus_ms(LOOK_MS).min(until);
+            let mut alarm = clock.alarm(look);
+            poll_fn(|cx| alarm.poll_ring(cx)).await;
+            row = lane.find(row.id.clone()).await?.unwrap_or(row);
         }
+        let now_us = clock.unix_us();
+        let mut state = row.state(now_us);
+        let mut is_used = false;
+        if seat.is_some() && state == ApprovalState::Approved && !self.is_revoked() {
+            let call = self.call.clone();
+            is_used = lane.spend(row.id.clone(), call, now_us).await?;
+            if !is_used {
+                state = unused(lane, &row, now_us).await?;
+            }
+        }
+        Ok(Heard {
+            row,
+            state,
+            is_used,
+            is_revoked: self.is_revoked(),
+        })
     }
-    Ok(Heard {
-        row,
-        state,
-        is_used,
-    })
+}
+
+/// Why an approval could not be used: another call like this one came first,
+/// or it was withdrawn.
+async fn unused(
+    lane: &ApprovalLane,
+    row: &ApprovalRow,
+    now_us: u64,
+) -> Result<ApprovalState, ApprovalsError> {
+    let row = lane.find(row.id.clone()).await?;
+    Ok(row.map_or(ApprovalState::Used, |row| row.state(now_us)))
 }
 
 /// An approval that a call shows, and that covers it.
@@ -120,11 +151,15 @@ impl Exchange {
     /// Holds the call to its rules, with the approval that the caller shows
     /// or that people give meanwhile.
     pub(crate) async fn admit_approved(&mut self, held: &mut Held) -> Admission {
+        let mut admission = self.admission(held);
+        // If the caller goes away meanwhile, the record says what was decided
+        // so far, and what of approvals was under way.
+        self.note_facts(held, &admission.verdict);
         let shown = self.shown().await;
         if let Ok(Some(shown)) = &shown {
             held.chain = held.chain.approving(shown.what.clone());
+            admission = self.admission(held);
         }
-        let mut admission = self.admission(held);
         let is_denied_anyway = admission.outcome.is_err() && admission.needs.is_empty();
         let settled = match shown {
             // No approval helps it, so none is asked for or used.
@@ -140,6 +175,7 @@ impl Exchange {
             Ok(Some(shown)) => self.use_shown(shown).await,
             Ok(None) => Ok(()),
         };
+        self.drop_open_notes();
         if let Err(fault) = settled {
             admission.outcome = Err(fault);
         }
@@ -157,6 +193,7 @@ impl Exchange {
         let text = first.to_str().ok().filter(|_| more.is_none());
         let id = text.filter(|id| id.len() <= ID_BYTES_MAX);
         let id = id.ok_or_else(malformed)?.to_owned();
+        self.note_open(USING, vec![reading("approval", word(&id))]);
         let row = match lane.find(id.clone()).await {
             Ok(row) => row,
             Err(error) => return Err(self.failed(&error)),
@@ -184,20 +221,32 @@ impl Exchange {
         };
         let (row, now_us) = (shown.row, self.now_us());
         let state = row.state(now_us);
-        let spent = match lane.spend(row.id.clone(), now_us).await {
-            Ok(spent) => spent,
-            Err(error) => return Err(self.failed(&error)),
+        // Of a key that was revoked meanwhile it stays unused.
+        let spent = match self.is_revoked() {
+            true => Ok(false),
+            false => lane.spend(row.id.clone(), self.call(), now_us).await,
         };
+        let spent = spent.map_err(|error| self.failed(&error))?;
+        if self.is_revoked() {
+            self.note_approval((&row.id, Some(&row), Some(state)), REVOKED);
+            return Err(access::revoked());
+        }
         self.show_approval(&row.id);
-        let (state, code, answer) = match spent {
-            true => (state, GIVEN, Ok(())),
-            false => {
-                let used = Uncovered::Used;
-                (ApprovalState::Used, used.code(), Err(uncovered(used)))
+        if spent {
+            self.note_approval((&row.id, Some(&row), Some(state)), GIVEN);
+            return Ok(());
+        }
+        let state = unused(&lane, &row, now_us).await;
+        let state = state.map_err(|error| self.failed(&error))?;
+        let why = match state {
+            ApprovalState::Denied => Uncovered::Denied,
+            ApprovalState::Expired => Uncovered::Expired,
+            ApprovalState::Pending | ApprovalState::Approved | ApprovalState::Used => {
+                Uncovered::Used
             }
         };
-        self.note_approval((&row.id, Some(&row), Some(state)), code);
-        answer
+        self.note_approval((&row.id, Some(&row), Some(state)), why.code());
+        Err(uncovered(why))
     }
 
     /// Asks people, and waits for them as long as the rules say.
@@ -209,32 +258,56 @@ impl Exchange {
         held: &Held,
         needs: &[Ruling],
     ) -> Result<Vec<Approved>, Fault> {
-        let Asking { question, heard } = self.question(held, needs)?;
-        let heard = heard.await;
+        let (question, desk, row) = self.question(held, needs)?;
+        let asked = match desk.lane.ask(row).await {
+            Ok(row) => row,
+            Err(error) => return self.settle(question, Err(error)),
+        };
+        // It may be one that was asked before.
+        self.note_asked(&asked);
+        let heard = desk.hear(asked, question.wait_ms).await;
         self.settle(question, heard)
     }
 
-    /// A question to people, which is asked once somebody waits for it.
+    /// A question to people, and what asks it.
     ///
     /// # Errors
     /// The refusal, where there is nobody to ask.
-    fn question(&self, held: &Held, needs: &[Ruling]) -> Result<Asking, Fault> {
+    fn question(
+        &mut self,
+        held: &Held,
+        needs: &[Ruling],
+    ) -> Result<(Question, Desk, ApprovalRow), Fault> {
         let question = Question::of(held, needs);
         let Some(lane) = self.flow.approvals.clone() else {
             return Err(nobody(&question.said));
         };
         let row = self.question_row(&question);
-        let heard = hear(lane, self.flow.clock.clone(), row, question.wait_ms);
-        Ok(Asking {
-            question,
-            heard: Box::pin(heard),
-        })
+        self.note_asked(&row);
+        let desk = Desk {
+            lane,
+            clock: self.flow.clock.clone(),
+            life: self.approving.as_ref().and_then(|it| it.life.clone()),
+            call: self.call(),
+        };
+        Ok((question, desk, row))
     }
 
     /// A question about what a stream gave back.
-    pub(crate) fn ask_aside(&self, needs: &[Ruling]) -> Option<Result<Asking, Fault>> {
-        let held = self.held.as_ref().filter(|_| !needs.is_empty())?;
-        Some(self.question(held, needs))
+    pub(crate) fn ask_aside(&mut self, needs: &[Ruling]) -> Option<Result<Asking, Fault>> {
+        let held = self.held.clone().filter(|_| !needs.is_empty())?;
+        let asked = self.question(&held, needs);
+        Some(asked.map(|(question, desk, row)| {
+            let wait_ms = question.wait_ms;
+            let heard = async move {
+                let asked = desk.lane.ask(row).await?;
+                desk.hear(asked, wait_ms).await
+            };
+            Asking {
+                question,
+                heard: Box::pin(heard),
+            }
+        }))
     }
 
     /// What comes of a question about what a stream gave back.
@@ -256,6 +329,7 @@ impl Exchange {
             row,
             state,
             is_used,
+            is_revoked,
         } = heard.map_err(|error| match error {
             ApprovalsError::Full(..) => {
                 self.note_failed_approval(FULL);
@@ -270,6 +344,10 @@ impl Exchange {
             | ApprovalsError::Sqlite(_)
             | ApprovalsError::Io(_) => self.failed(&error),
         })?;
+        if is_revoked {
+            self.note_approval((&row.id, Some(&row), Some(state)), REVOKED);
+            return Err(access::revoked());
+        }
         self.show_approval(&row.id);
         let refused = |why: Uncovered| (why.code(), Err(uncovered(why)));
         let (code, answer) = match state {
@@ -304,8 +382,10 @@ impl Exchange {
             key_id: claim.key_id,
             user: claim.user,
             owner: owner.map(|it| it.to_string()),
+            operation: claim.operation,
+            dialect: claim.dialect,
             model: claim.model,
-            request_id: self.id.text().as_str().to_owned(),
+            request_id: self.call(),
             needs: needs.collect(),
             approvers: approvers.unwrap_or(1),
             body: claim.body,
@@ -313,6 +393,7 @@ impl Exchange {
             expires_us: now_us.saturating_add(question.expires_s.saturating_mul(1_000_000)),
             votes: Vec::new(),
             used_us: None,
+            used_by: None,
         }
     }
 
@@ -322,7 +403,9 @@ impl Exchange {
             tenant: text(who.tenant.as_deref()),
             key_id: text(who.key_id.as_deref()),
             user: who.user.as_deref().map(str::to_owned),
-            model: text(self.record.request.model.as_deref()),
+            operation: self.record.operation.to_string(),
+            dialect: self.record.dialect.to_string(),
+            model: kept_model(self.record.request.model.as_deref().unwrap_or_default()),
             body: self.approving.as_ref().map_or([0; 32], |it| it.body),
         }
     }
@@ -332,6 +415,16 @@ impl Exchange {
         if let Some(approving) = &mut self.approving {
             approving.header = HeaderValue::from_str(id).ok();
         }
+    }
+
+    /// The id of the call.
+    fn call(&self) -> String {
+        self.id.text().as_str().to_owned()
+    }
+
+    /// Whether the key of the call was revoked since it came.
+    fn is_revoked(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.is_revoked())
     }
 
     fn now_us(&self) -> u64 {
@@ -351,6 +444,8 @@ impl Exchange {
             tenant: row.tenant.clone(),
             key_id: row.key_id.clone(),
             user: row.user.clone(),
+            operation: row.operation.clone(),
+            dialect: row.dialect.clone(),
             model: row.model.clone(),
             body: row.body,
         };
@@ -363,14 +458,38 @@ impl Exchange {
         }
     }
 
+    /// What is under way, for the record of a call that ends meanwhile.
+    fn note_open(&mut self, code: &'static str, readings: Vec<evidence::Reading>) {
+        self.drop_open_notes();
+        self.record.decisions.push(Decision {
+            stage: "approval".into(),
+            verdict: OPEN.into(),
+            reason: code.into(),
+            readings,
+            ..Decision::default()
+        });
+    }
+
+    fn note_asked(&mut self, row: &ApprovalRow) {
+        let mut readings = vec![reading("approval", word(&row.id))];
+        readings.extend(needs_read(row));
+        self.note_open(ASKED, readings);
+    }
+
+    /// What was under way has come to its end.
+    fn drop_open_notes(&mut self) {
+        let decisions = &mut self.record.decisions;
+        decisions.retain(|it| it.stage != "approval" || it.verdict != OPEN);
+    }
+
     /// What was read of an approval, and what came of it.
     fn note_approval(
         &mut self,
         (id, row, state): (&str, Option<&ApprovalRow>, Option<ApprovalState>),
         code: &'static str,
     ) {
-        let mut readings = vec![reading("approval", Value::Word(id.to_owned().into()))];
-        let word = |text: &str| Value::Word(text.to_owned().into());
+        self.drop_open_notes();
+        let mut readings = vec![reading("approval", word(id))];
         if let Some(state) = state {
             readings.push(reading("state", word(state.name())));
         }
@@ -379,11 +498,7 @@ impl Exchange {
             readings.push(reading("same_call", Value::Int(is_same.into())));
             readings.push(reading("approved_by", Value::Int(row.approved_by().into())));
             readings.push(reading("approvers", Value::Int(row.approvers.into())));
-            for need in &row.needs {
-                readings.push(reading("rule", word(&need.rule)));
-                readings.push(reading("layer", word(&need.layer)));
-                readings.push(reading("what", word(&need.what)));
-            }
+            readings.extend(needs_read(row));
         }
         self.record.decisions.push(Decision {
             stage: "approval".into(),
@@ -395,6 +510,7 @@ impl Exchange {
     }
 
     fn note_failed_approval(&mut self, code: &'static str) {
+        self.drop_open_notes();
         self.record.decisions.push(Decision {
             stage: "approval".into(),
             verdict: "deny".into(),
@@ -426,8 +542,32 @@ impl Exchange {
 const GIVEN: &str = "approval_given";
 /// No approval could be asked for, because too many are open.
 const FULL: &str = "approvals_full";
+/// The key of the call was revoked before it could go on.
+const REVOKED: &str = "key_revoked";
 /// Approvals could be neither read nor written.
 const UNAVAILABLE: &str = "approvals_unavailable";
+
+/// The verdict of what is under way.
+const OPEN: &str = "open";
+/// People are asked.
+const ASKED: &str = "approval_asked";
+/// The approval that the caller shows is looked at and used.
+const USING: &str = "approval_using";
+
+fn word(text: &str) -> Value {
+    Value::Word(text.to_owned().into())
+}
+
+/// What an approval is for.
+fn needs_read(row: &ApprovalRow) -> impl Iterator<Item = evidence::Reading> {
+    row.needs.iter().flat_map(|need| {
+        [
+            reading("rule", word(&need.rule)),
+            reading("layer", word(&need.layer)),
+            reading("what", word(&need.what)),
+        ]
+    })
+}
 
 fn text(name: Option<&str>) -> String {
     name.unwrap_or_default().to_owned()
@@ -442,77 +582,4 @@ fn approved(row: &ApprovalRow) -> Vec<Approved> {
         approvers: row.approved_by(),
     });
     needs.collect()
-}
-
-fn forbidden(public: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
-    Fault::new(FaultKind::Forbidden, Origin::Gateway, public)
-}
-
-fn pending(said: &str, row: &ApprovalRow, state: ApprovalState) -> Fault {
-    let id = &row.id;
-    let (now, when) = match state {
-        ApprovalState::Approved => (format!("The approval `{id}` has been given."), "Send"),
-        ApprovalState::Pending
-        | ApprovalState::Denied
-        | ApprovalState::Expired
-        | ApprovalState::Used => (
-            format!(
-                "The approval `{id}` is pending: operators of the gateway, other than you, give \
-                 it with `tollgate approvals approve {id}`."
-            ),
-            "Once it is given, send",
-        ),
-    };
-    forbidden(format!(
-        "{said} {now} {when} the same request with the header `tollgate-approval: {id}` before \
-         {}. It works once.",
-        evidence::rfc3339(row.expires_us)
-    ))
-}
-
-fn nobody(said: &str) -> Fault {
-    forbidden(format!(
-        "{said} This gateway keeps no approvals, so nobody can give one."
-    ))
-}
-
-fn malformed() -> Fault {
-    Fault::bad_request(
-        "`tollgate-approval` must be there once and hold the id of one approval, as in the answer \
-         that asked for it.",
-    )
-    .at("tollgate-approval")
-}
-
-fn uncovered(why: Uncovered) -> Fault {
-    forbidden(match why {
-        Uncovered::Unknown => {
-            "There is no such approval for this key and user. Leave `tollgate-approval` out to \
-             ask for one."
-        }
-        Uncovered::OtherCall => {
-            "The approval is for a request with another body or model. Send the same request \
-             with the same body byte for byte, or leave `tollgate-approval` out to ask anew."
-        }
-        Uncovered::Pending => {
-            "The approval is still pending. Wait until operators of the gateway have given it, \
-             then repeat the request."
-        }
-        Uncovered::Denied => {
-            "The approval was denied. Ask the operators of the gateway why before you ask anew."
-        }
-        Uncovered::Expired => {
-            "The approval has expired. Leave `tollgate-approval` out to ask for another one."
-        }
-        Uncovered::Used => {
-            "The approval was used by an earlier request; each works once. Leave \
-             `tollgate-approval` out to ask for another one."
-        }
-    })
-}
-
-fn full(said: &str, error: &ApprovalsError) -> Fault {
-    forbidden(format!(
-        "{said} None can be asked for: {error}. Have them decided, or wait until they expire."
-    ))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use access::approval::Approved;
 use access::policy::{Chain, Ruling, Verdict};
-use access::{Consumer, Content, Facts, Given, Metadata};
+use access::{Consumer, Content, Facts, Given, KeyLife, Metadata};
 use contract::{Fault, Operation, Origin};
 use http::HeaderValue;
 
@@ -70,15 +70,18 @@ pub(crate) struct Approving {
     pub(crate) header: Option<HeaderValue>,
     /// Rules that want an approval of what the model gave back.
     pub(crate) waiting: Vec<Ruling>,
+    /// What the key goes through, if it was made at run time.
+    pub(crate) life: Option<Arc<KeyLife>>,
 }
 
 impl Approving {
-    /// Of a call with this body.
-    pub(crate) fn of(body: &[u8]) -> Box<Self> {
+    /// Of a call with this body, by this key.
+    pub(crate) fn of(body: &[u8], life: Option<Arc<KeyLife>>) -> Box<Self> {
         Box::new(Self {
             body: *blake3::hash(body).as_bytes(),
             header: None,
             waiting: Vec::new(),
+            life,
         })
     }
 }

@@ -53,11 +53,12 @@ impl Exchange {
         let mut approvals = Vec::new();
         let admission = match held.chain.may_need_approval() {
             true => {
-                self.approving = Some(Approving::of(asking.doc.bytes()));
+                self.approving = Some(Approving::of(asking.doc.bytes(), self.life.clone()));
                 // Boxed, so that calls without such rules carry no room for it.
                 let earlier = self.record.decisions.len();
                 let admission = Box::pin(self.admit_approved(&mut held)).await;
-                approvals.extend(self.record.decisions.drain(earlier..));
+                let noted = self.record.decisions.drain(earlier..);
+                approvals.extend(noted.filter(|it| it.stage == "approval"));
                 admission
             }
             false => self.admission(&held),
@@ -216,7 +217,7 @@ impl Exchange {
     }
 
     /// What the decision read, for whoever decides it again.
-    fn note_facts(&mut self, held: &Held, verdict: &Verdict) {
+    pub(crate) fn note_facts(&mut self, held: &Held, verdict: &Verdict) {
         let mut readings = vec![
             reading("rules", Value::Int(i64::from(verdict.asked))),
             reading("input_tokens", Value::Int(saturated(held.input_tokens))),
@@ -232,6 +233,9 @@ impl Exchange {
             for tool in &content.tools {
                 let told = format!("{} {}", tool.kind, tool.name);
                 readings.push(reading("tool", Value::Word(told.into())));
+            }
+            for server in &content.servers {
+                readings.push(reading("server", Value::Word(server.to_string().into())));
             }
             readings.push(reading(
                 "urls",

@@ -123,6 +123,7 @@ fn decide(plan: &Plan, consumer: &Consumer, case: &Case) -> Result<Explanation, 
                 kind: "function",
             })
             .collect(),
+        servers: Vec::new(),
         system: case.system,
         urls: case.urls.iter().map(|url| url.as_str().into()).collect(),
     };

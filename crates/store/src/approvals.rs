@@ -46,19 +46,12 @@ impl Default for ApprovalLimits {
 }
 
 impl ApprovalLimits {
-    /// Whether there is room for one more: `own` are open ones of its tenant,
-    /// `all` is how many of any are.
-    fn check(
-        &self,
-        row: &ApprovalRow,
-        own: &[&ApprovalRow],
-        all: u64,
-    ) -> Result<(), ApprovalsError> {
-        let of_key = own.iter().filter(|it| it.key_id == row.key_id).count();
+    /// Whether there is room for one more.
+    fn check(&self, open: Open) -> Result<(), ApprovalsError> {
         for (whose, open, most) in [
-            ("this key", of_key as u64, self.per_key),
-            ("this tenant", own.len() as u64, self.per_tenant),
-            ("all tenants", all, self.open),
+            ("this key", open.of_key, self.per_key),
+            ("this tenant", open.of_tenant, self.per_tenant),
+            ("all tenants", open.of_all, self.open),
         ] {
             if open >= most {
                 return Err(ApprovalsError::Full(whose, most));
@@ -66,6 +59,14 @@ impl ApprovalLimits {
         }
         Ok(())
     }
+}
+
+/// How many approvals are open.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    of_key: u64,
+    of_tenant: u64,
+    of_all: u64,
 }
 
 /// Which calls wait for people, and what those said.
@@ -83,19 +84,20 @@ pub trait Approvals: Send + Sync {
     /// The store cannot be read.
     fn find(&self, id: &str) -> Result<Option<ApprovalRow>, ApprovalsError>;
 
-    /// Keeps what somebody said. It is durable when this returns.
+    /// Keeps what somebody said. It is durable when this returns. A denial
+    /// also withdraws what was approved and is not used.
     ///
     /// # Errors
     /// `Unknown`, `Own` where the voter is who asked, `Twice` where they have
-    /// voted, `Over` where nothing is pending any more.
+    /// voted, `Over` where there is nothing left to say.
     fn vote(&self, id: &str, vote: &Vote) -> Result<ApprovalRow, ApprovalsError>;
 
-    /// Uses an approval, which works once: the second call gets `false`. It
-    /// is durable when this returns.
+    /// Uses an approval for the call with the id `by`, which works once: the
+    /// second call gets `false`. It is durable when this returns.
     ///
     /// # Errors
     /// The store cannot be written.
-    fn spend(&self, id: &str, now_us: u64) -> Result<bool, ApprovalsError>;
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError>;
 
     /// A page of approvals, newest first.
     ///

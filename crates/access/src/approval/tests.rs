@@ -7,6 +7,8 @@ fn claim() -> Claim {
         tenant: "acme".into(),
         key_id: "k1".into(),
         user: Some("ann".into()),
+        operation: "chat".into(),
+        dialect: "gemini".into(),
         model: "m".into(),
         body: [7; 32],
     }
@@ -75,6 +77,9 @@ fn a_claim_is_of_one_caller_and_one_call() {
     assert_eq!(with(&|it| it.key_id = "k2".into()), (false, true));
     assert_eq!(with(&|it| it.user = None), (false, true));
     assert_eq!(with(&|it| it.model = "n".into()), (true, false));
+    let other = with(&|it| it.operation = "count_tokens".into());
+    assert_eq!(other, (true, false));
+    assert_eq!(with(&|it| it.dialect = "n".into()), (true, false));
     assert_eq!(with(&|it| it.body = [8; 32]), (true, false));
 }
 
@@ -90,4 +95,25 @@ fn reasons_have_codes_of_their_own() {
     ];
     let codes: std::collections::BTreeSet<_> = all.map(Uncovered::code).into_iter().collect();
     assert_eq!(codes.len(), all.len());
+}
+
+#[test]
+fn names_of_models_are_kept_short_and_apart() {
+    let plain = "m".repeat(256);
+    assert_eq!(kept_model(&plain), plain);
+    let long = [
+        "m".repeat(257),
+        "m".repeat(30_000_000),
+        "m".repeat(500) + "n",
+        "é".repeat(200),
+        "𝄞".repeat(100),
+    ];
+    let mut kept: std::collections::BTreeSet<_> =
+        long.iter().map(|name| kept_model(name)).collect();
+    assert_eq!(kept.len(), long.len());
+    // What one is kept as, as a name, is kept as something else.
+    let again: Vec<_> = kept.iter().map(|it| kept_model(it)).collect();
+    kept.extend(again);
+    assert_eq!(kept.len(), 2 * long.len());
+    assert!(kept.iter().all(|it| it.len() <= 261), "{kept:?}");
 }

@@ -8,7 +8,7 @@ use super::body::{self, Body};
 use super::patterns;
 use super::words::{SHOWN_CHARS_MAX, lower, shown};
 use crate::approval::Need;
-use crate::facts::{Facts, Given, Place};
+use crate::facts::{Content, Facts, Given, Place};
 use crate::metadata::Field;
 use crate::rule::{Breach, Finding, Kind, Rule, Streams, Wrong, schema_of, settings};
 
@@ -27,7 +27,10 @@ pub(super) static KIND: Kind = Kind {
           and lower case are the same. A call that needs an approval is answered 403 with its id \
           in `tollgate-approval`; once it is approved, the same call with that header goes on, \
           once. A tool that the provider runs needs its approval when it is offered, any other \
-          one when the model calls it; that call is held back, and a stream then ends with a \
+          one when the model calls it. What lets the provider run tools of a server (`mcp`, \
+          `mcp_servers`, `plugins`) needs one for those of its `allowed_tools` that match; where \
+          it lists none, it needs one whatever the patterns are, as nobody knows what runs. A \
+          call of another tool is held back, and a stream then ends with a \
           fault that names the id. `approvers` is how many must approve (1 or 2). `wait_ms` is \
           how long a call, or what is held back of a stream, waits for them before that. \
           `expires_s` is how long an approval can be given and used. Whoever asked cannot \
@@ -113,6 +116,21 @@ impl ApprovalSettings {
         Ok(Box::new(self))
     }
 
+    /// What of the tools that the provider runs needs an approval.
+    fn hosted(&self, content: &Content, what: &mut Vec<String>) {
+        let hosted = content.tools.iter().filter(|tool| tool.kind == "hosted");
+        let named = hosted.filter(|tool| patterns::any(&self.tools, &lower(&tool.name)));
+        let named = named.map(|tool| thing("tool", &tool.name));
+        // Any of them may be one that this rule is about.
+        let unnamed = content.servers.iter();
+        let unnamed = unnamed.map(|server| thing("every tool that runs by", server));
+        for one in named.chain(unnamed) {
+            if !what.contains(&one) {
+                what.push(one);
+            }
+        }
+    }
+
     fn finding(&self, what: Vec<String>) -> Finding {
         if what.is_empty() {
             return Finding::Pass;
@@ -182,19 +200,10 @@ impl Rule for ApprovalSettings {
             what.push(thing("data class", class));
         }
         if !self.tools.is_empty() {
-            let tools = match body::of(facts) {
-                Body::None => &[][..],
+            match body::of(facts) {
+                Body::None => {}
                 Body::Unknown => return body::unknown(),
-                Body::Seen(content) => &content.tools,
-            };
-            for tool in tools.iter().filter(|tool| tool.kind == "hosted") {
-                let tool = match patterns::any(&self.tools, &lower(&tool.name)) {
-                    true => thing("tool", &tool.name),
-                    false => continue,
-                };
-                if !what.contains(&tool) {
-                    what.push(tool);
-                }
+                Body::Seen(content) => self.hosted(content, &mut what),
             }
         }
         self.finding(what)

@@ -169,6 +169,7 @@ impl Condition {
                 name: "tool".into(),
                 kind: "function",
             }],
+            servers: Vec::new(),
             system: true,
             urls: vec!["https://example.com/".into()],
         };

@@ -23,7 +23,10 @@ pub(super) static KIND: Kind = Kind {
           digits, `_`, `.`, `:` or `-`) match no `allow` and every `deny`, so that no encoding of \
           a name gets around a list. `kinds` are the kinds of tools that may be offered: \
           `function`, `custom`, `hosted` (run by the provider, such as its web search or an MCP \
-          server it calls).",
+          server it calls). What lets the provider run tools of a server is judged by the name \
+          of its kind (`mcp`, `mcp_servers`, `plugins`), and by its `allowed_tools` where it \
+          lists them; where it lists none, only the name of its kind is known, so deny that, or \
+          leave it out of `allow`.",
     example: "{ allow: [\"search_*\", get_weather], deny: [\"search_internal\"], kinds: [function] }",
     streams: Streams::Incremental,
     schema: schema_of::<ToolsSettings>,

@@ -17,7 +17,10 @@ const APPROVAL_FILTERS: &[(&str, &str)] = &[
 const VOTE_STATUSES: &[(u16, &str)] = &[
     (400, "The body is malformed or too large"),
     (404, "There is no such approval"),
-    (409, "Nothing is pending any more"),
+    (
+        409,
+        "It is approved, denied, expired or used, and this changes nothing",
+    ),
     (503, "The audit journal or the approvals cannot be written"),
 ];
 
@@ -70,6 +73,6 @@ pub(super) const DENY: Route = Route {
     ..post(
         "/v1/approvals/{approval}/deny",
         Resource::ApprovalDeny,
-        "Deny a call its approval, for good",
+        "Deny a call its approval, or withdraw one that no call has used, for good",
     )
 };

@@ -2,7 +2,7 @@
 //! what the audit journal says.
 
 use store::approvals::conformance::row;
-use store::{ApprovalRow, Approvals};
+use store::{ApprovalFilter, ApprovalRow, Approvals, ApprovalsError, MemoryApprovals, Vote};
 
 use super::*;
 
@@ -25,7 +25,12 @@ fn credential(name: &str) -> String {
 
 /// With an approval `a` of tenant acme, asked by the key `k` for `ann`.
 fn world(approvers: u8) -> World {
-    let world = World::of(false, OPERATORS, plan::Owner::File);
+    keeping(approvers, MemoryApprovals::default())
+}
+
+fn keeping(approvers: u8, approvals: impl Approvals + 'static) -> World {
+    let document = (OPERATORS, plan::Owner::File);
+    let world = World::keeping(false, document, Arc::new(approvals));
     let row = ApprovalRow {
         approvers,
         asked_us: NOW_US,
@@ -96,8 +101,25 @@ fn two_approvers_differ() {
         (status, &answer["approval"]["state"]),
         (200, &"approved".into())
     );
-    let (status, answer) = vote(&world, "OLGA_1", "deny");
+    let (status, answer) = vote(&world, "OLGA_1", "approve");
     assert_eq!(status, 409, "{answer}");
+}
+
+#[test]
+fn what_was_approved_is_withdrawn_by_a_denial() {
+    let world = world(1);
+    assert_eq!(vote(&world, "OLGA_1", "approve").0, 200);
+    let (status, answer) = vote(&world, "OLGA_1", "deny");
+    assert_eq!(
+        (status, &answer["approval"]["state"]),
+        (200, &"denied".into())
+    );
+    assert!(!store(&world).spend("a", "r2", NOW_US).unwrap());
+    let (status, answer) = vote(&world, "TOM_11", "approve");
+    assert_eq!(status, 409, "{answer}");
+    let audit = world.json("/v1/audit?object=approval/a");
+    assert_eq!(audit["entries"][0]["before"]["state"], "approved");
+    assert_eq!(audit["entries"][0]["after"]["state"], "denied");
 }
 
 #[test]
@@ -148,4 +170,42 @@ fn lists_are_filtered_and_keep_to_the_tenant() {
     assert_eq!(get("TOM_11", "/v1/approvals/b"), 404);
     assert_eq!(get("TOM_11", "/v1/approvals/a"), 200);
     assert_eq!(get("VERA_1", "/v1/approvals?state=odd"), 400);
+}
+
+/// Keeps no vote.
+struct Voteless(MemoryApprovals);
+
+impl Approvals for Voteless {
+    fn ask(&self, row: &ApprovalRow) -> Result<ApprovalRow, ApprovalsError> {
+        self.0.ask(row)
+    }
+    fn find(&self, id: &str) -> Result<Option<ApprovalRow>, ApprovalsError> {
+        self.0.find(id)
+    }
+    fn vote(&self, _: &str, _: &Vote) -> Result<ApprovalRow, ApprovalsError> {
+        Err(ApprovalsError::Busy)
+    }
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
+        self.0.spend(id, by, now_us)
+    }
+    fn list(&self, filter: &ApprovalFilter) -> Result<Vec<ApprovalRow>, ApprovalsError> {
+        self.0.list(filter)
+    }
+    fn pending(&self, now_us: u64) -> Result<u64, ApprovalsError> {
+        self.0.pending(now_us)
+    }
+}
+
+#[test]
+fn a_vote_that_does_not_count_is_told_apart_in_the_audit_journal() {
+    let world = keeping(1, Voteless(MemoryApprovals::default()));
+    let (status, answer) = vote(&world, "OLGA_1", "approve");
+    assert_eq!(status, 503, "{answer}");
+    let audit = world.json("/v1/audit?object=approval/a");
+    let entries = audit["entries"].as_array().unwrap();
+    let actions: Vec<&Value> = entries.iter().map(|it| &it["action"]).collect();
+    assert_eq!(actions, ["approval.not_counted", "approval.approve"]);
+    assert_eq!(entries[0]["actor"], "olga");
+    let note = entries[0]["note"].as_str().unwrap();
+    assert!(note.contains("too much to do"), "{note}");
 }

@@ -21,7 +21,7 @@ fn approval() -> Value {
         "needs": [{"rule": "r", "layer": "organisation", "what": "tool send_mail"}],
         "approvers": 2, "body": "00", "asked_at": "then", "expires_at": "later",
         "votes": [{"by": "bob", "at": "now", "approves": true, "note": "fine\r\u{202e}"}],
-        "used_at": null
+        "used_at": "then", "used_by": "r2"
     })
 }
 
@@ -66,6 +66,7 @@ fn what_callers_say_does_nothing_to_a_terminal() {
     assert!(text.lines().all(|line| !line.starts_with("root")), "{text}");
     assert!(text.contains("approved  by bob at now: fine"), "{text}");
     assert!(text.contains("needs     2 to approve"), "{text}");
+    assert!(text.contains("used      at then by call r2"), "{text}");
     assert!(table(&all, false).contains("There are more"));
     assert_eq!(table(&json!({"approvals": []}), false), "No approvals.\n");
 }

@@ -1,5 +1,7 @@
 //! What rules may see of a body, taken from the canonical request.
 
+mod servers;
+
 use std::borrow::Cow;
 
 use access::{Content, ToolFact};
@@ -16,6 +18,9 @@ const URLS_MAX: usize = 1_000;
 const OFFERING: [&str; 3] = ["mcp_servers", "plugins", "web_search_options"];
 /// Fields by which a call brings instructions that are kept elsewhere.
 const INSTRUCTING: [&str; 2] = ["prompt", "cachedContent"];
+
+/// The kind of tools that the provider runs.
+const HOSTED: &str = "hosted";
 
 /// The content of a request.
 pub(super) fn of(request: &Request) -> Content {
@@ -35,8 +40,9 @@ pub(super) fn of(request: &Request) -> Content {
         if OFFERING.contains(&name) {
             content.tools.push(ToolFact {
                 name: name.into(),
-                kind: "hosted",
+                kind: HOSTED,
             });
+            of_server(name, value, &mut content);
         }
         content.system |= INSTRUCTING.contains(&name);
         links_of_json(value, &mut content);
@@ -53,16 +59,36 @@ fn of_chat(chat: &Chat, content: &mut Content) {
             kind: match tool.kind {
                 ToolKind::Function { .. } => "function",
                 ToolKind::Custom { .. } => "custom",
-                ToolKind::Hosted { .. } => "hosted",
+                ToolKind::Hosted { .. } => HOSTED,
             },
         })
         .collect();
+    for tool in &chat.tools {
+        if let ToolKind::Hosted { json, .. } = &tool.kind {
+            of_server(&tool.name, json, content);
+        }
+    }
     for turn in &chat.turns {
         content.system |= match turn.role {
             Role::System | Role::Developer => true,
             Role::User | Role::Assistant => false,
         };
         turn.parts.iter().for_each(|part| of_part(part, content));
+    }
+}
+
+/// The tools of a server that the provider calls.
+fn of_server(name: &str, json: &RawJson, content: &mut Content) {
+    if !servers::runs_others(name) {
+        return;
+    }
+    match servers::listed(json) {
+        Some(names) => content.tools.extend(
+            names
+                .into_iter()
+                .map(|name| ToolFact { name, kind: HOSTED }),
+        ),
+        None => content.servers.push(name.into()),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Approvals on the path: pending, given, used once, bound to the body and
 //! the caller, waited for, and for what the model gives back.
 
+mod records;
+mod revoked;
+mod servers;
 mod stores;
 mod streams;
 
@@ -101,7 +104,7 @@ fn a_call_is_pending_approved_and_goes_on_once_on_every_door() {
             let other = body.replace("hi", "ho");
             let refused = again(&world, &path, &other, &id);
             assert_eq!(refused.status, 403, "{case}");
-            assert!(refused.body.contains("another body"), "{}", refused.body);
+            assert!(refused.body.contains("another request"), "{}", refused.body);
             let got = again(&world, &path, &body, &id);
             assert_eq!(got.status, 200, "{case}: {}", got.body);
             assert_eq!(got.headers["tollgate-approval"], *id, "{case}");
@@ -327,6 +330,10 @@ struct Slow {
     inner: MemoryApprovals,
     looks: std::sync::atomic::AtomicU64,
     approves: bool,
+    /// A key that is revoked at the same look.
+    revokes: Option<Arc<access::KeyLife>>,
+    /// It is withdrawn just before it is used.
+    withdraws: bool,
 }
 
 impl Approvals for Slow {
@@ -343,14 +350,24 @@ impl Approvals for Slow {
                 note: None,
             };
             self.inner.vote(id, &vote)?;
+            self.revokes.iter().for_each(|life| life.revoke());
         }
         self.inner.find(id)
     }
     fn vote(&self, id: &str, vote: &Vote) -> Result<ApprovalRow, ApprovalsError> {
         self.inner.vote(id, vote)
     }
-    fn spend(&self, id: &str, now_us: u64) -> Result<bool, ApprovalsError> {
-        self.inner.spend(id, now_us)
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
+        if self.withdraws {
+            let denial = Vote {
+                by: "cat".into(),
+                at_us: now_us,
+                approves: false,
+                note: None,
+            };
+            self.inner.vote(id, &denial)?;
+        }
+        self.inner.spend(id, by, now_us)
     }
     fn list(&self, filter: &ApprovalFilter) -> Result<Vec<ApprovalRow>, ApprovalsError> {
         self.inner.list(filter)
@@ -360,14 +377,20 @@ impl Approvals for Slow {
     }
 }
 
-fn with_slow(mut world: World, approves: bool) -> World {
+fn with_slow(world: World, approves: bool) -> World {
     let slow = Slow {
         inner: MemoryApprovals::default(),
         looks: 0.into(),
         approves,
+        revokes: None,
+        withdraws: false,
     };
+    with_store(world, slow)
+}
+
+fn with_store(mut world: World, store: impl Approvals + 'static) -> World {
     let flow = Arc::get_mut(&mut world.flow).expect("nobody else has it");
-    flow.approvals = Some(ApprovalLane::new(Arc::new(slow)).expect("a thread"));
+    flow.approvals = Some(ApprovalLane::new(Arc::new(store)).expect("a thread"));
     world
 }
 
@@ -498,7 +521,21 @@ fn the_same_body_for_another_model_or_by_another_user_is_another_call() {
     let other = path.replace("/m:", "/n:");
     assert_ne!(other, path);
     let refused = again(&world, &other, &body, &id);
-    assert!(refused.body.contains("body or model"), "{}", refused.body);
+    assert!(
+        refused.body.contains("model or the body"),
+        "{}",
+        refused.body
+    );
+    // To count its tokens is another thing than to have it answered.
+    let counts = path.replace(":generateContent", ":countTokens");
+    assert_ne!(counts, path);
+    let refused = again(&world, &counts, &body, &id);
+    assert!(refused.body.contains("another request"), "{}", refused.body);
+    let counted = pending(&world.call(&counts, &body));
+    assert_ne!(counted, id);
+    vote(&world, &counted, "bob", true).expect("a vote");
+    assert_eq!(again(&world, &path, &body, &counted).status, 403);
+    assert!(world.sent().is_empty());
     let headers = [AUTH, ("tollgate-approval", &*id), ("tollgate-user", "ann")];
     let refused = world.call_with(&path, &body, &headers);
     assert!(

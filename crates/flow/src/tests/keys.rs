@@ -15,7 +15,7 @@ use super::world::{Script, Step, World};
 use super::{ANSWER, ASK, ASK_STREAM, CHAT, DONE, FRAMES};
 use crate::{Caller, ReplyBody, ReplyStream};
 
-const KEY: &str = "tg-k7m2p9qa-secret";
+pub(super) const KEY: &str = "tg-k7m2p9qa-secret";
 const MESSAGES: &str =
     r#"{"model":"m","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#;
 const GENERATE: &str = r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
@@ -35,7 +35,7 @@ const DOORS: [(&str, &str, &str); 5] = [
 ];
 
 /// A key in force.
-fn live(world: &World, cuts: bool) -> Arc<KeyLife> {
+pub(super) fn live(world: &World, cuts: bool) -> Arc<KeyLife> {
     let life = Arc::new(KeyLife::new(cuts));
     let empty = LiveKeys::new(Secret::new([9; 32]));
     let key = LiveKey {

@@ -440,6 +440,7 @@ pub(super) fn again(
                 }
             })
             .collect(),
+        servers: words("server").into_iter().map(Into::into).collect(),
         system: system == 1,
         urls: Vec::new(),
     });

@@ -25,6 +25,7 @@ pub fn check(make: &dyn Fn() -> Arc<dyn Approvals>) {
     goes_from_pending_to_used_once(&*make());
     wants_people_who_differ(&*make());
     ends_with_a_denial_or_its_time(&*make());
+    takes_back_what_is_not_used(&*make());
     pages_and_filters(&*make());
     is_full_at_its_limits(&*make());
     forgets_the_oldest_that_ended(&*make());
@@ -41,6 +42,8 @@ pub fn row(id: &str) -> ApprovalRow {
         key_id: "k".to_owned(),
         user: Some("ann".to_owned()),
         owner: Some("backend".to_owned()),
+        operation: "chat".to_owned(),
+        dialect: "chat".to_owned(),
         model: "m".to_owned(),
         request_id: "r".to_owned(),
         needs: vec![NeedRow {
@@ -54,6 +57,7 @@ pub fn row(id: &str) -> ApprovalRow {
         expires_us: 2_000_000,
         votes: Vec::new(),
         used_us: None,
+        used_by: None,
     }
 }
 
@@ -127,7 +131,7 @@ fn gives_the_same_for_the_same_question(store: &dyn Approvals) {
         assert_eq!(ask(store, &other).id, other.id);
     }
     store.vote("a", &vote("bob")).expect("a vote");
-    assert!(store.spend("a", 1_500_000).expect("writable"));
+    assert!(store.spend("a", "r2", 1_500_000).expect("writable"));
     let anew = ApprovalRow {
         id: "d".to_owned(),
         ..again
@@ -138,14 +142,29 @@ fn gives_the_same_for_the_same_question(store: &dyn Approvals) {
 fn goes_from_pending_to_used_once(store: &dyn Approvals) {
     ask(store, &row("a"));
     assert_eq!(store.pending(1_500_000).expect("readable"), 1);
-    assert!(!store.spend("a", 1_500_000).expect("writable"), "pending");
+    assert!(
+        !store.spend("a", "r2", 1_500_000).expect("writable"),
+        "pending"
+    );
     let row = store.vote("a", &vote("bob")).expect("a vote");
     assert_eq!(row.state(1_500_000), ApprovalState::Approved);
     assert_eq!(store.pending(1_500_000).expect("readable"), 0);
-    assert!(!store.spend("a", 2_000_000).expect("writable"), "expired");
-    assert!(store.spend("a", 1_500_000).expect("writable"));
-    assert!(!store.spend("a", 1_500_000).expect("writable"), "used");
-    assert!(!store.spend("b", 1_500_000).expect("writable"), "unknown");
+    assert!(
+        !store.spend("a", "r2", 2_000_000).expect("writable"),
+        "expired"
+    );
+    assert!(store.spend("a", "r2", 1_500_000).expect("writable"));
+    let used = find(store, "a");
+    assert_eq!(used.used_by.as_deref(), Some("r2"), "the call is known");
+    assert!(
+        !store.spend("a", "r3", 1_500_000).expect("writable"),
+        "used"
+    );
+    assert_eq!(find(store, "a"), used);
+    assert!(
+        !store.spend("b", "r2", 1_500_000).expect("writable"),
+        "unknown"
+    );
     let over = store.vote("a", &vote("cat"));
     assert!(matches!(
         over,
@@ -200,6 +219,40 @@ fn ends_with_a_denial_or_its_time(store: &dyn Approvals) {
     assert!(matches!(
         store.vote("b", &late),
         Err(ApprovalsError::Over(ApprovalState::Expired))
+    ));
+}
+
+fn takes_back_what_is_not_used(store: &dyn Approvals) {
+    let denial = |by: &str| Vote {
+        approves: false,
+        ..vote(by)
+    };
+    ask(store, &row("a"));
+    store.vote("a", &vote("bob")).expect("a vote");
+    let own = store.vote("a", &denial("ann"));
+    assert!(matches!(own, Err(ApprovalsError::Own)));
+    let taken = store.vote("a", &denial("bob")).expect("a vote");
+    assert_eq!(taken.state(1_500_000), ApprovalState::Denied);
+    assert!(!store.spend("a", "r2", 1_500_000).expect("writable"));
+    assert_eq!(find(store, "a"), taken);
+    let anew = ApprovalRow {
+        needs: row("a").needs,
+        ..row("b")
+    };
+    assert_eq!(ask(store, &anew).id, "b", "it is asked anew");
+    // What was used stays used.
+    store.vote("b", &vote("bob")).expect("a vote");
+    assert!(store.spend("b", "r2", 1_500_000).expect("writable"));
+    assert!(matches!(
+        store.vote("b", &denial("cat")),
+        Err(ApprovalsError::Over(ApprovalState::Used))
+    ));
+    // More approvals than it needs change nothing.
+    ask(store, &row("c"));
+    store.vote("c", &vote("bob")).expect("a vote");
+    assert!(matches!(
+        store.vote("c", &vote("cat")),
+        Err(ApprovalsError::Over(ApprovalState::Approved))
     ));
 }
 
@@ -300,7 +353,7 @@ fn lets_one_of_many_use_it(store: &Arc<dyn Approvals>) {
     let threads: Vec<_> = (0..8)
         .map(|_| {
             let store = store.clone();
-            std::thread::spawn(move || store.spend("a", 1_500_000).expect("writable"))
+            std::thread::spawn(move || store.spend("a", "r2", 1_500_000).expect("writable"))
         })
         .collect();
     let used = threads.into_iter().map(|it| it.join().expect("no panic"));

@@ -82,9 +82,9 @@ impl ApprovalLane {
         self.run(move |store| store.find(&id))
     }
 
-    /// Uses an approval.
-    pub fn spend(&self, id: String, now_us: u64) -> Asked<bool> {
-        self.run(move |store| store.spend(&id, now_us))
+    /// Uses an approval for the call with the id `by`.
+    pub fn spend(&self, id: String, by: String, now_us: u64) -> Asked<bool> {
+        self.run(move |store| store.spend(&id, &by, now_us))
     }
 
     fn run<T: Send + 'static>(

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
-    ApprovalFilter, ApprovalLimits, ApprovalRow, ApprovalState, Approvals, ApprovalsError, Vote,
+    ApprovalFilter, ApprovalLimits, ApprovalRow, ApprovalState, Approvals, ApprovalsError, Open,
+    Vote,
 };
 
 /// Approvals in memory.
@@ -52,8 +53,13 @@ impl Approvals for MemoryApprovals {
         if let Some(same) = open().find(|it| it.asks_the_same(row)) {
             return Ok(same.clone());
         }
-        let own: Vec<_> = open().filter(|it| it.tenant == row.tenant).collect();
-        self.limits.check(row, &own, open().count() as u64)?;
+        let of_tenant = || open().filter(|it| it.tenant == row.tenant);
+        let of_key = of_tenant().filter(|it| it.key_id == row.key_id);
+        self.limits.check(Open {
+            of_key: of_key.count() as u64,
+            of_tenant: of_tenant().count() as u64,
+            of_all: open().count() as u64,
+        })?;
         kept.last += 1;
         let row = ApprovalRow {
             number: kept.last,
@@ -80,9 +86,9 @@ impl Approvals for MemoryApprovals {
         Ok(row)
     }
 
-    fn spend(&self, id: &str, now_us: u64) -> Result<bool, ApprovalsError> {
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
         let mut kept = self.kept();
-        let spent = kept.find(id).and_then(|row| row.spent(now_us));
+        let spent = kept.find(id).and_then(|row| row.spent(by, now_us));
         Ok(match spent {
             Some(row) => kept.by_number.insert(row.number, row).is_some(),
             None => false,

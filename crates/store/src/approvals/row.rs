@@ -22,6 +22,10 @@ pub struct ApprovalRow {
     pub user: Option<String>,
     /// The user whom their credential names, if it names one.
     pub owner: Option<String>,
+    /// What they asked for, such as `chat`.
+    pub operation: String,
+    /// The dialect in which they asked.
+    pub dialect: String,
     /// The model, by the name that they used.
     pub model: String,
     /// Id of the call that asked first.
@@ -40,6 +44,8 @@ pub struct ApprovalRow {
     pub votes: Vec<Vote>,
     /// When a call used it.
     pub used_us: Option<u64>,
+    /// Id of the call that used it.
+    pub used_by: Option<String>,
 }
 
 /// Something to be approved.
@@ -117,16 +123,11 @@ impl ApprovalRow {
 
     /// Where it stands at this time. It expires at `expires_us`, not after.
     pub fn state(&self, now_us: u64) -> ApprovalState {
-        if self.votes.iter().any(|vote| !vote.approves) {
-            ApprovalState::Denied
-        } else if self.used_us.is_some() {
-            ApprovalState::Used
-        } else if self.expires_us <= now_us {
-            ApprovalState::Expired
-        } else if self.approved_by() >= self.approvers {
-            ApprovalState::Approved
-        } else {
-            ApprovalState::Pending
+        match self.standing() {
+            ApprovalState::Pending | ApprovalState::Approved if self.expires_us <= now_us => {
+                ApprovalState::Expired
+            }
+            standing => standing,
         }
     }
 
@@ -144,10 +145,48 @@ impl ApprovalRow {
             && self.key_id == other.key_id
             && self.user == other.user
             && self.owner == other.owner
+            && self.operation == other.operation
+            && self.dialect == other.dialect
             && self.model == other.model
             && self.body == other.body
             && self.needs == other.needs
             && self.approvers == other.approvers
+    }
+
+    /// A digest of all that [`ApprovalRow::asks_the_same`] looks at.
+    pub(super) fn question(&self) -> String {
+        let needs = self.needs.iter();
+        let needs: Vec<Value> = needs
+            .map(|it| json!([it.rule, it.layer, it.what]))
+            .collect();
+        let all = json!([
+            self.tenant,
+            self.key_id,
+            self.user,
+            self.owner,
+            self.operation,
+            self.dialect,
+            self.model,
+            self.body,
+            needs,
+            self.approvers
+        ]);
+        blake3::hash(all.to_string().as_bytes())
+            .to_hex()
+            .to_string()
+    }
+
+    /// Where it stands for as long as its time is not over.
+    pub(super) fn standing(&self) -> ApprovalState {
+        if self.votes.iter().any(|vote| !vote.approves) {
+            ApprovalState::Denied
+        } else if self.used_us.is_some() {
+            ApprovalState::Used
+        } else if self.approved_by() >= self.approvers {
+            ApprovalState::Approved
+        } else {
+            ApprovalState::Pending
+        }
     }
 
     /// Whether it was asked by whoever has this name: the key, the subject of
@@ -171,6 +210,8 @@ impl ApprovalRow {
     pub fn voted(&self, vote: &Vote) -> Result<Self, ApprovalsError> {
         match self.state(vote.at_us) {
             ApprovalState::Pending => {}
+            // What was given is withdrawn, as long as no call has used it.
+            ApprovalState::Approved if !vote.approves => {}
             over @ (ApprovalState::Approved
             | ApprovalState::Denied
             | ApprovalState::Expired
@@ -187,10 +228,11 @@ impl ApprovalRow {
         Ok(row)
     }
 
-    /// The row as used, if it may be.
-    pub(super) fn spent(&self, now_us: u64) -> Option<Self> {
+    /// The row as used by this call, if it may be.
+    pub(super) fn spent(&self, by: &str, now_us: u64) -> Option<Self> {
         (self.state(now_us) == ApprovalState::Approved).then(|| Self {
             used_us: Some(now_us),
+            used_by: Some(by.to_owned()),
             ..self.clone()
         })
     }
@@ -210,6 +252,8 @@ impl ApprovalRow {
             "key_id": self.key_id,
             "user": self.user,
             "owner": self.owner,
+            "operation": self.operation,
+            "dialect": self.dialect,
             "model": self.model,
             "request_id": self.request_id,
             "needs": needs,
@@ -219,6 +263,7 @@ impl ApprovalRow {
             "expires_us": self.expires_us,
             "votes": votes,
             "used_us": self.used_us,
+            "used_by": self.used_by,
         })
         .to_string()
     }
@@ -250,6 +295,8 @@ impl ApprovalRow {
             key_id: word("key_id")?,
             user: word("user"),
             owner: word("owner"),
+            operation: word("operation")?,
+            dialect: word("dialect")?,
             model: word("model")?,
             request_id: word("request_id")?,
             needs: needs.collect::<Option<_>>()?,
@@ -259,6 +306,7 @@ impl ApprovalRow {
             expires_us: value["expires_us"].as_u64()?,
             votes: votes.collect::<Option<_>>()?,
             used_us: value["used_us"].as_u64(),
+            used_by: word("used_by"),
         })
     }
 }

@@ -14,13 +14,11 @@ use rusqlite::{
     Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params,
 };
 
-use super::{
-    ApprovalFilter, ApprovalLimits, ApprovalRow, ApprovalState, Approvals, ApprovalsError, Vote,
-};
+use super::{ApprovalFilter, ApprovalLimits, ApprovalRow, Approvals, ApprovalsError, Open, Vote};
 use crate::private;
 
 /// Version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Longest wait for another process that writes.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -29,15 +27,17 @@ CREATE TABLE approvals(
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
   tenant TEXT NOT NULL,
+  key_id TEXT NOT NULL,
+  question TEXT NOT NULL,
   expires_us INTEGER NOT NULL,
-  is_open INTEGER NOT NULL,
+  standing TEXT NOT NULL,
   row TEXT NOT NULL
 ) STRICT;
-CREATE INDEX approvals_open ON approvals(is_open, expires_us);
+CREATE INDEX approvals_standing ON approvals(standing, expires_us);
 ";
 
 /// Open at `:now`: not denied, not used, not expired.
-const OPEN: &str = "is_open = 1 AND expires_us > :now";
+const OPEN: &str = "standing IN ('pending', 'approved') AND expires_us > :now";
 
 /// Approvals in a SQLite file.
 pub struct SqliteApprovals {
@@ -116,25 +116,22 @@ impl SqliteApprovals {
 impl Approvals for SqliteApprovals {
     fn ask(&self, row: &ApprovalRow) -> Result<ApprovalRow, ApprovalsError> {
         self.change(|transaction| {
-            let open = open_of(transaction, row.asked_us, Some(&row.tenant))?;
-            if let Some(same) = open.iter().find(|it| it.asks_the_same(row)) {
-                return Ok(same.clone());
+            if let Some(same) = same(transaction, row)? {
+                return Ok(same);
             }
-            let sql = format!("SELECT count(*) FROM approvals WHERE {OPEN}");
-            let all: u64 = transaction
-                .prepare_cached(&sql)?
-                .query_row(named_params! {":now": row.asked_us}, |row| row.get(0))?;
-            let own: Vec<_> = open.iter().collect();
-            self.limits.check(row, &own, all)?;
+            self.limits.check(open(transaction, row)?)?;
             transaction
                 .prepare_cached(
-                    "INSERT INTO approvals(id, tenant, expires_us, is_open, row)
-                     VALUES (:id, :tenant, :expires, 1, :row)",
+                    "INSERT INTO approvals(id, tenant, key_id, question, expires_us, standing, row)
+                     VALUES (:id, :tenant, :key, :question, :expires, :standing, :row)",
                 )?
                 .execute(named_params! {
                     ":id": row.id,
                     ":tenant": row.tenant,
+                    ":key": row.key_id,
+                    ":question": row.question(),
                     ":expires": row.expires_us,
+                    ":standing": row.standing().name(),
                     ":row": row.write(),
                 })?;
             let number = u64::try_from(transaction.last_insert_rowid()).unwrap_or_default();
@@ -161,16 +158,16 @@ impl Approvals for SqliteApprovals {
         self.change(|transaction| {
             let row = find(transaction, id)?.ok_or(ApprovalsError::Unknown)?;
             let row = row.voted(vote)?;
-            update(transaction, &row, vote.at_us)?;
+            update(transaction, &row)?;
             Ok(row)
         })
     }
 
-    fn spend(&self, id: &str, now_us: u64) -> Result<bool, ApprovalsError> {
+    fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
         self.change(|transaction| {
-            let row = find(transaction, id)?.and_then(|row| row.spent(now_us));
+            let row = find(transaction, id)?.and_then(|row| row.spent(by, now_us));
             match row {
-                Some(row) => update(transaction, &row, now_us).map(|()| true),
+                Some(row) => update(transaction, &row).map(|()| true),
                 None => Ok(false),
             }
         })
@@ -200,25 +197,49 @@ impl Approvals for SqliteApprovals {
     }
 
     fn pending(&self, now_us: u64) -> Result<u64, ApprovalsError> {
-        let open = open_of(&self.connection(), now_us, None)?;
-        let pending = open.iter();
-        let pending = pending.filter(|row| row.state(now_us) == ApprovalState::Pending);
-        Ok(pending.count() as u64)
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(
+            "SELECT count(*) FROM approvals WHERE standing = 'pending' AND expires_us > :now",
+        )?;
+        Ok(statement.query_row(named_params! {":now": now_us}, |row| row.get(0))?)
     }
 }
 
-fn open_of(
-    connection: &Connection,
-    now_us: u64,
-    tenant: Option<&String>,
-) -> rusqlite::Result<Vec<ApprovalRow>> {
+/// The open one that asks the same, if there is one.
+fn same(
+    transaction: &Transaction<'_>,
+    asked: &ApprovalRow,
+) -> rusqlite::Result<Option<ApprovalRow>> {
     let sql = format!(
-        "SELECT id, number, row FROM approvals
-         WHERE {OPEN} AND (:tenant IS NULL OR tenant = :tenant)"
+        "SELECT id, number, row FROM approvals WHERE {OPEN} AND question = :question
+         ORDER BY number LIMIT 1"
     );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let params = named_params! {":now": now_us, ":tenant": tenant};
-    statement.query_map(params, read)?.collect()
+    let params = named_params! {":now": asked.asked_us, ":question": asked.question()};
+    let mut statement = transaction.prepare_cached(&sql)?;
+    statement.query_row(params, read).optional()
+}
+
+/// How many are open when this one is asked.
+fn open(transaction: &Transaction<'_>, asked: &ApprovalRow) -> rusqlite::Result<Open> {
+    let sql = format!(
+        "SELECT count(*) FILTER (WHERE tenant = :tenant AND key_id = :key),
+                count(*) FILTER (WHERE tenant = :tenant),
+                count(*)
+         FROM approvals WHERE {OPEN}"
+    );
+    let params = named_params! {
+        ":now": asked.asked_us,
+        ":tenant": asked.tenant,
+        ":key": asked.key_id,
+    };
+    let mut statement = transaction.prepare_cached(&sql)?;
+    statement.query_row(params, |row| {
+        Ok(Open {
+            of_key: row.get(0)?,
+            of_tenant: row.get(1)?,
+            of_all: row.get(2)?,
+        })
+    })
 }
 
 fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<ApprovalRow>> {
@@ -228,16 +249,12 @@ fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<ApprovalRo
         .optional()
 }
 
-fn update(
-    transaction: &Transaction<'_>,
-    row: &ApprovalRow,
-    now_us: u64,
-) -> Result<(), ApprovalsError> {
+fn update(transaction: &Transaction<'_>, row: &ApprovalRow) -> Result<(), ApprovalsError> {
     transaction
-        .prepare_cached("UPDATE approvals SET row = :row, is_open = :open WHERE id = :id")?
+        .prepare_cached("UPDATE approvals SET row = :row, standing = :standing WHERE id = :id")?
         .execute(named_params! {
             ":row": row.write(),
-            ":open": row.is_open(now_us),
+            ":standing": row.standing().name(),
             ":id": row.id,
         })?;
     Ok(())

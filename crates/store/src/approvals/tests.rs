@@ -32,8 +32,8 @@ fn approvals_outlive_the_process_and_only_their_owner_reads_them() {
     // Another process uses it; this one sees that.
     let other = SqliteApprovals::open(&path).unwrap();
     assert_eq!(other.find("a").unwrap(), Some(voted));
-    assert!(other.spend("a", 1_500_000).unwrap());
-    assert!(!store.spend("a", 1_500_000).unwrap());
+    assert!(other.spend("a", "r2", 1_500_000).unwrap());
+    assert!(!store.spend("a", "r2", 1_500_000).unwrap());
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode();
@@ -50,6 +50,38 @@ fn a_file_of_another_version_is_not_touched() {
     connection.pragma_update(None, "user_version", 9).unwrap();
     let refused = SqliteApprovals::open(&path).err().unwrap();
     assert!(refused.to_string().contains("version 9"), "{refused}");
+}
+
+#[test]
+fn a_question_is_the_same_if_all_it_is_bound_to_is() {
+    let changes: [fn(&mut ApprovalRow); 10] = [
+        |it| it.tenant = "other".into(),
+        |it| it.key_id = "k2".into(),
+        |it| it.user = None,
+        |it| it.owner = None,
+        |it| it.operation = "count_tokens".into(),
+        |it| it.dialect = "bedrock".into(),
+        |it| it.model = "n".into(),
+        |it| it.body = [1; 32],
+        |it| it.needs.clear(),
+        |it| it.approvers = 2,
+    ];
+    for (nth, change) in changes.iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = SqliteApprovals::open(&dir.path().join("approvals.sqlite")).unwrap();
+        let memory = MemoryApprovals::default();
+        for store in [&disk as &dyn Approvals, &memory] {
+            store.ask(&row("a")).unwrap();
+            let mut other = ApprovalRow {
+                id: "b".into(),
+                needs: row("a").needs,
+                ..row("b")
+            };
+            assert_eq!(store.ask(&other).unwrap().id, "a");
+            change(&mut other);
+            assert_eq!(store.ask(&other).unwrap().id, "b", "change {nth}");
+        }
+    }
 }
 
 /// Wakes a thread.
@@ -79,8 +111,8 @@ fn the_lane_asks_and_tells() {
     assert_eq!(wait(lane.find("a".into())).unwrap(), Some(asked));
     assert_eq!(wait(lane.find("b".into())).unwrap(), None);
     lane.store().vote("a", &vote("bob")).unwrap();
-    assert!(wait(lane.spend("a".into(), 1_500_000)).unwrap());
-    assert!(!wait(lane.spend("a".into(), 1_500_000)).unwrap());
+    assert!(wait(lane.spend("a".into(), "r2".into(), 1_500_000)).unwrap());
+    assert!(!wait(lane.spend("a".into(), "r2".into(), 1_500_000)).unwrap());
 }
 
 #[test]

@@ -45,6 +45,23 @@ fn models_classes_and_tools_of_the_provider_need_an_approval_when_asked_for() {
 }
 
 #[test]
+fn tools_of_a_server_whose_names_are_not_known_need_an_approval() {
+    let call = |servers: &[&str]| {
+        let mut call = of("m").tool("mcp", "hosted");
+        let content = call.content.get_or_insert_default();
+        content.servers = servers.iter().map(|it| (*it).into()).collect();
+        call
+    };
+    let tools = json!({"tools": ["send_*"]});
+    check_request("approval", &tools, &call(&["mcp"]), NEEDED);
+    check_request("approval", &tools, &call(&[]), None);
+    let listed = call(&[]).tool("send_mail", "hosted");
+    check_request("approval", &tools, &listed, NEEDED);
+    let models = json!({"models": ["n"]});
+    check_request("approval", &models, &call(&["mcp"]), None);
+}
+
+#[test]
 fn a_tool_call_needs_an_approval() {
     let tools = json!({"tools": ["send_*"]});
     for (name, expected) in [

@@ -232,6 +232,7 @@ fn call() -> impl Strategy<Value = Call> {
                         kind,
                     })
                     .collect(),
+                servers: Vec::new(),
                 urls: urls.into_iter().map(Into::into).collect(),
                 system,
             });

@@ -26,7 +26,7 @@ impl Approvals for Broken {
     fn vote(&self, _: &str, _: &Vote) -> Result<ApprovalRow, ApprovalsError> {
         Err(ApprovalsError::Busy)
     }
-    fn spend(&self, _: &str, _: u64) -> Result<bool, ApprovalsError> {
+    fn spend(&self, _: &str, _: &str, _: u64) -> Result<bool, ApprovalsError> {
         Err(ApprovalsError::Busy)
     }
     fn list(&self, _: &ApprovalFilter) -> Result<Vec<ApprovalRow>, ApprovalsError> {
@@ -76,4 +76,34 @@ fn a_gateway_that_keeps_no_approvals_refuses_what_needs_one() {
     assert_eq!(got.status, 403, "{}", got.body);
     assert!(!got.headers.contains_key("tollgate-approval"));
     assert!(world.sent().is_empty() && !got.body.contains(ANSWER));
+}
+
+#[test]
+fn a_long_name_of_a_model_is_not_kept_whole() {
+    let gemini = DIALECTS.iter().copied().find(|it| it.id().0 == "gemini");
+    let (path, plain) = ask(gemini.expect("it exists"), BARE, false);
+    let mut seen = std::collections::BTreeSet::new();
+    for nth in 0..3 {
+        let rules = rule(json!({"data_classes": ["restricted"]}));
+        let long = format!("{}{nth}", "x".repeat(10_000));
+        let mut plan = plan::Plan {
+            policy: super::super::rules::policy(&rules),
+            ..super::super::world::plan(&[("openai", "openai_chat")])
+        };
+        for name in [&long, "m"] {
+            plan.models
+                .name(name, vec![routing::Candidate::new(0, "up-m", None)]);
+        }
+        let world = World::of(plan, vec![Ok(answer(false, false))]);
+        let class = ("tollgate-data-class", "restricted");
+        let path = path.replace("/m:", &format!("/{long}:"));
+        let got = world.call_with(&path, &plain, &[AUTH, class]);
+        let id = pending(&got);
+        let row = &open(&world, None)[0];
+        assert!(row.model.len() < 300, "{}", row.model.len());
+        assert!(seen.insert(row.model.clone()));
+        vote(&world, &id, "bob", true).expect("a vote");
+        let headers = [AUTH, class, ("tollgate-approval", &*id)];
+        assert_eq!(world.call_with(&path, &plain, &headers).status, 200);
+    }
 }
