@@ -532,6 +532,7 @@ pub fn rollout_figures(count: &SidesCount) -> Figures {
         calls: count.calls(),
         denied: count.ended(End::Denied),
         errors: count.ended(End::Error),
+        cancelled: count.ended(End::Cancelled),
         latency: spread(count.latency()),
         first_token: spread(count.first_token()),
     };

@@ -2,14 +2,15 @@
 //! aborted by hand and by its condition, and still there after a power cut.
 
 use std::fs;
+use std::sync::mpsc::channel;
 
 use serde_json::Value;
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Home, KEY, ask, chat, post};
 use crate::reload::Load;
-use crate::until;
-use crate::upstream::{Event, Upstream, gated};
+use crate::upstream::{Event, Upstream, await_end, gated};
+use crate::{HANG, until};
 
 const DOOR: &str = "/v1/chat/completions";
 /// Callers beside [`KEY`]; the last two are of tenant `acme`. So many that no
@@ -289,7 +290,7 @@ fn a_candidate_that_fails_more_than_the_plan_in_force_ends_by_itself() {
     }
     let out = plan(&gateway, &home, &["rollout", "show"]);
     assert!(
-        out.contains("candidate  10 calls, 0 denied, 10 errors"),
+        out.contains("candidate  10 calls, 0 denied, 10 errors, 0 cancelled"),
         "{out}"
     );
     assert!(
@@ -302,6 +303,50 @@ fn a_candidate_that_fails_more_than_the_plan_in_force_ends_by_itself() {
     });
     let out = plan(&gateway, &home, &["list"]);
     assert!(out.contains("error_rate_over is above 0.2"), "{out}");
+    gateway.stop();
+}
+
+#[test]
+fn a_candidate_that_hangs_until_callers_give_up_ends_by_itself() {
+    let (tell, told) = channel();
+    let hangs = Upstream::start(move |_, socket| {
+        tell.send(()).unwrap();
+        await_end(socket);
+        false
+    });
+    let up = Upstream::good();
+    let home = home(&up);
+    let hanging = document(&up, "").replace(&up.url(), &hangs.url());
+    fs::write(home.path("new.yaml"), hanging).unwrap();
+    let gateway = home.start();
+    let first = gateway.told("plan");
+    let words = ["apply", "new.yaml", "--tenant", "acme", "--abort-if"];
+    let bounds = [
+        "cancelled_rate=0.5",
+        "--abort-if",
+        "error_rate=0.1",
+        "--abort-calls-min",
+        "5",
+    ];
+    plan(&gateway, &home, &[&words[..], &bounds].concat());
+    for _ in 0..5 {
+        let mut client = Client::connect(gateway.data()).unwrap();
+        post(&mut client, &key(ACME), DOOR, &chat("m", true)).unwrap();
+        assert_eq!(told.recv_timeout(HANG), Ok(()));
+        drop(client);
+    }
+    gateway.hears("was ended by its condition");
+    assert_eq!(call(&gateway, ACME, "m"), (200, first));
+    let out = plan(&gateway, &home, &["list"]);
+    assert!(
+        out.contains("cancelled_rate is above 0.5: 5 of 5 calls"),
+        "{out}"
+    );
+    let entry = audit(&gateway, &home).pop().unwrap();
+    let figures = &entry["after"]["figures"]["candidate"];
+    for counted in ["/cancelled", "/latency/count", "/first_token/count"] {
+        assert_eq!(figures.pointer(counted), Some(&5.into()), "{counted}");
+    }
     gateway.stop();
 }
 
