@@ -2,14 +2,17 @@
 //! aborted by hand and by its condition, and still there after a power cut.
 
 use std::fs;
-use std::sync::mpsc::channel;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Home, KEY, ask, chat, post};
 use crate::reload::Load;
-use crate::upstream::{Event, Upstream, await_end, gated};
+use crate::upstream::{Event, Upstream, await_end, gated, json as answer};
 use crate::{HANG, until};
 
 const DOOR: &str = "/v1/chat/completions";
@@ -453,6 +456,73 @@ fn an_upgrade_takes_the_roll_out_over() {
     assert_eq!(ends.count(), 1);
     assert_eq!(call(&new, ACME, "fast"), (200, first));
     new.stop();
+}
+
+/// Keys of an issuer, which a fetch waits for at `gate` once `is_held`.
+fn issuer(is_held: &Arc<AtomicBool>, gate: &Event, tell: Sender<()>) -> Upstream {
+    let (is_held, gate) = (is_held.clone(), gate.clone());
+    Upstream::start(move |_, socket| {
+        if is_held.load(Ordering::SeqCst) {
+            tell.send(()).unwrap();
+            gate.wait();
+        }
+        let key = json!({
+            "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "1",
+            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        });
+        let keys = json!({"keys": [key]}).to_string();
+        let _ = socket.write_all(answer(200, &keys).as_bytes());
+        true
+    })
+}
+
+#[test]
+fn what_ends_the_roll_out_during_an_upgrade_holds_in_the_new_process() {
+    for end in ["abort", "promote"] {
+        let (is_held, gate) = (Arc::new(AtomicBool::new(false)), Event::default());
+        let (tell, told) = channel();
+        let url = issuer(&is_held, &gate, tell).url();
+        let login = format!(
+            "identity: {{issuers: [{{name: login, issuer: '{url}', jwks_uri: '{url}/keys', \
+             audience: tollgate, algorithms: [ES256], claims: {{tenant: org}}, \
+             fixed: {{app: portal}}}}]}}"
+        );
+        let up = Upstream::good();
+        let home = home(&up);
+        home.configure(&document(&up, &login));
+        let next = document(&up, &format!("{login}\n{DENY}"));
+        fs::write(home.path("new.yaml"), next).unwrap();
+        let mut old = home.start();
+        old.await_ready();
+        let first = old.told("plan");
+        plan(&old, &home, &["apply", "new.yaml", "--tenant", "acme"]);
+        let second = call(&old, ACME, "m").1;
+        assert_ne!(second, first);
+
+        is_held.store(true, Ordering::SeqCst);
+        let new = Gateway::spawn(home.command(&[]));
+        // It knows the roll-out, and waits for the keys of the issuer.
+        assert_eq!(told.recv_timeout(HANG), Ok(()));
+        plan(&old, &home, &["rollout", end]);
+        is_held.store(false, Ordering::SeqCst);
+        gate.happen();
+        new.comes_up();
+        new.hears("another process changed the plan meanwhile");
+        assert!(old.wait().success());
+        let (status, digest) = match end {
+            "abort" => (200, &first),
+            _ => (403, &second),
+        };
+        for caller in [0, ACME] {
+            let got = call(&new, caller, "fast");
+            assert_eq!(got, (status, digest.clone()), "{end}, {caller}");
+        }
+        let out = plan(&new, &home, &["rollout", "show"]);
+        assert!(out.contains("no plan is being rolled out"), "{out}");
+        assert_eq!(new.told("plan"), *digest);
+        new.stop();
+    }
 }
 
 #[test]
