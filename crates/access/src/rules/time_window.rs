@@ -231,6 +231,10 @@ fn local(zone: &TimeZone, now_s: u64) -> Option<(usize, u16)> {
 }
 
 impl Rule for TimeWindow {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn request(&self, facts: &Facts<'_>) -> Finding {
         let now = local(&self.zone, facts.now_s);
         let open = now.is_some_and(|(day, minute)| {
