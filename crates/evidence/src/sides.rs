@@ -4,7 +4,8 @@
 //! Deliberately not here: what the figures lead to.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use contract::FaultKind;
 
@@ -186,7 +187,6 @@ impl Sides {
             Side::InForce => &self.in_force,
             Side::Candidate => &self.candidate,
         };
-        counters.ends[end.index()].fetch_add(1, Relaxed);
         match end {
             // A caller who gave up waited for at least so long: a plan under
             // which nothing ever comes has no other times.
@@ -199,12 +199,14 @@ impl Sides {
         if let Some(us) = record.first_token_us().or_else(in_vain) {
             counters.first_token.count(us);
         }
+        // Last: a call that is among the ends has its times.
+        counters.ends[end.index()].fetch_add(1, Release);
     }
 
     /// What they come to now.
     pub fn now(&self) -> SidesCount {
         let of = |counters: &Counters| SideCount {
-            ends: counters.ends.each_ref().map(|count| count.load(Relaxed)),
+            ends: counters.ends.each_ref().map(|count| count.load(Acquire)),
             latency: counters.latency.now(),
             first_token: counters.first_token.now(),
         };
