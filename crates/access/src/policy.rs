@@ -39,10 +39,31 @@ pub struct Named {
 #[derive(Debug, Default)]
 pub struct Layer {
     /// Where it stands, such as `tenant acme`.
-    pub place: Arc<str>,
-    /// Its rules, in the order of the document. Rules in mode `off` are not
-    /// here.
-    pub rules: Vec<Named>,
+    place: Arc<str>,
+    rules: Vec<Named>,
+    needs: Needs,
+    /// Which of the rules look at places.
+    at_places: Vec<usize>,
+}
+
+impl Layer {
+    /// A layer at this place, of rules in the order of the document. Rules in
+    /// mode `off` do not belong here.
+    pub fn new(place: impl Into<Arc<str>>, rules: Vec<Named>) -> Self {
+        let at_places = rules.iter().enumerate();
+        let at_places = at_places.filter(|(_, named)| named.rule.looks_at_places());
+        Self {
+            place: place.into(),
+            needs: Needs::of(&rules),
+            at_places: at_places.map(|(nth, _)| nth).collect(),
+            rules,
+        }
+    }
+
+    /// Those that look at places.
+    fn at_places(&self) -> impl Iterator<Item = &Named> {
+        self.at_places.iter().map(|nth| &self.rules[*nth])
+    }
 }
 
 /// The layers of an organisation.
@@ -111,28 +132,36 @@ pub struct Chain {
     approved: Vec<Approved>,
     /// No rule does more than write down what it would do.
     watches: bool,
-    needs: ChainNeeds,
+    needs: Needs,
 }
 
-/// What any rule of a chain wants. Asked several times for a call, so the
-/// rules are gone through once.
+/// What any rule of some wants. Asked several times for a call, so rules are
+/// gone through once for a plan.
 #[derive(Clone, Copy, Debug, Default)]
-struct ChainNeeds {
+struct Needs {
     content: bool,
     answers: bool,
     approval: bool,
 }
 
-impl ChainNeeds {
-    fn of(layers: &[Arc<Layer>]) -> Self {
+impl Needs {
+    fn of(rules: &[Named]) -> Self {
         let mut needs = Self::default();
-        for named in layers.iter().flat_map(|layer| &layer.rules) {
+        for named in rules {
             needs.content |= named.rule.needs_content();
             needs.answers |= named.rule.reads_answers();
             needs.approval |=
                 named.mode == Mode::Enforce && named.rule.approval_wait_ms().is_some();
         }
         needs
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            content: self.content || other.content,
+            answers: self.answers || other.answers,
+            approval: self.approval || other.approval,
+        }
     }
 }
 
@@ -163,7 +192,9 @@ pub struct Verdict {
     /// The smallest cap on output tokens among the rules that are enforced,
     /// with its rule.
     pub output_cap: Option<(u64, Arc<str>)>,
-    /// How many rules were asked.
+    /// How many rules were asked: all of the chain. One that does not
+    /// [look at places](Rule::looks_at_places) passes each of them, and
+    /// counts, though nobody has to ask it.
     pub asked: u32,
 }
 
@@ -196,7 +227,9 @@ impl Chain {
     /// A chain of layers, widest first.
     pub fn of(layers: Vec<Arc<Layer>>) -> Self {
         Self {
-            needs: ChainNeeds::of(&layers),
+            needs: layers
+                .iter()
+                .fold(Needs::default(), |needs, layer| needs.and(layer.needs)),
             layers,
             approved: Vec::new(),
             watches: false,
@@ -306,7 +339,7 @@ impl Chain {
 
     /// What the rules say of the call as asked.
     pub fn request(&self, facts: &Facts<'_>) -> Verdict {
-        self.ask(|named| match named.kind.streams {
+        self.ask(self.rules(), |named| match named.kind.streams {
             // It cannot look at a stream, so there must be none.
             Streams::Refused if facts.stream => Finding::breach_at(
                 "stream_not_checked",
@@ -321,12 +354,16 @@ impl Chain {
 
     /// What they say of a candidate.
     pub fn place(&self, facts: &Facts<'_>, place: &Place<'_>) -> Verdict {
-        self.ask(|named| named.rule.place(facts, place))
+        let rules = self.layers.iter().flat_map(|layer| {
+            let rules = layer.at_places();
+            rules.map(|named| (&layer.place, named))
+        });
+        self.ask(rules, |named| named.rule.place(facts, place))
     }
 
     /// What they say of something that the model gave back.
     pub fn given(&self, facts: &Facts<'_>, given: &Given<'_>) -> Verdict {
-        self.ask(|named| named.rule.given(facts, given))
+        self.ask(self.rules(), |named| named.rule.given(facts, given))
     }
 
     /// Whether a model may be listed.
@@ -336,10 +373,18 @@ impl Chain {
             .all(|(_, named)| named.rule.shows_model(model))
     }
 
-    fn ask(&self, question: impl Fn(&Named) -> Finding) -> Verdict {
-        let mut verdict = Verdict::default();
-        for (layer, named) in self.rules() {
-            verdict.asked += 1;
+    /// Asks these rules; the others have nothing to object to.
+    fn ask<'c>(
+        &'c self,
+        rules: impl Iterator<Item = (&'c Arc<str>, &'c Named)>,
+        question: impl Fn(&Named) -> Finding,
+    ) -> Verdict {
+        let all: usize = self.layers.iter().map(|layer| layer.rules.len()).sum();
+        let mut verdict = Verdict {
+            asked: u32::try_from(all).unwrap_or(u32::MAX),
+            ..Verdict::default()
+        };
+        for (layer, named) in rules {
             let (breach, need) = match question(named) {
                 Finding::Pass => continue,
                 Finding::CapOutput(tokens) if self.mode_of(named) == Mode::Enforce => {

@@ -74,6 +74,12 @@ pub trait Rule: Send + Sync + Debug {
         false
     }
 
+    /// Whether it looks at places. Where it does not, it is not asked about
+    /// them, so only a rule whose [`Rule::place`] always passes may say so.
+    fn looks_at_places(&self) -> bool {
+        true
+    }
+
     /// How long a call waits for an approval that this rule wants,
     /// milliseconds; `None` for rules that want none.
     fn approval_wait_ms(&self) -> Option<u64> {

@@ -6,9 +6,10 @@
 //! plan, both of which are handed in.
 
 mod answers;
+mod catch_up;
 mod rollout;
 
-use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plan::{Diagnostic, InForce, Kept, Owner, Plan};
@@ -19,8 +20,12 @@ use crate::audit::{Audit, Author, Change};
 use crate::auth::By;
 use crate::params::{Page, Params};
 use crate::reply::Reply;
-use crate::versions::{Content, How, RolloutEnd, RolloutLine, Version, Versions, is_digest};
-use answers::{diff, parse, refused, returned, sound_note, unavailable, view, written_out};
+use crate::versions::{
+    Content, How, NotKept, RolloutEnd, RolloutLine, Version, Versions, is_digest,
+};
+use answers::{
+    diff, not_kept, parse, refused, returned, sound_note, unavailable, view, written_out,
+};
 use rollout::{Running, Wish};
 
 pub use rollout::rollout_figures;
@@ -78,6 +83,8 @@ pub struct Plans {
     audit: Audit,
     owner: Owner,
     hands: Hands,
+    /// Another process on the folder was found to have changed something.
+    is_behind: AtomicBool,
     /// Held while a plan is put in force.
     in_force: Mutex<Now>,
 }
@@ -152,6 +159,7 @@ impl Plans {
             audit,
             owner,
             hands,
+            is_behind: AtomicBool::new(false),
             in_force: Mutex::new(Now {
                 plan,
                 kept,
@@ -171,7 +179,10 @@ impl Plans {
     /// # Errors
     /// It could not be noted, so the gateway must not start with it.
     pub fn begin(&self, author: &Author) -> Result<(), Reply> {
-        let now = self.lock();
+        self.begin_with(&self.lock(), author)
+    }
+
+    fn begin_with(&self, now: &Now, author: &Author) -> Result<(), Reply> {
         let last = self.versions.list().map_err(|error| unavailable(&error))?;
         let last = last.last();
         if last.is_some_and(|last| last.digest == now.digest()) {
@@ -304,19 +315,22 @@ impl Plans {
         &self,
         author: &Author,
         change: Change,
-        write: impl FnOnce() -> io::Result<T>,
+        write: impl FnOnce() -> Result<T, NotKept>,
     ) -> Result<T, Reply> {
         self.audit.record(author, &change)?;
-        write().map_err(|error| {
+        write().map_err(|why| {
             let undone = Change {
                 action: "plan.not_applied",
-                note: Some(error.to_string()),
+                note: Some(why.to_string()),
                 ..change
             };
+            if matches!(why, NotKept::ChangedMeanwhile) {
+                self.is_behind.store(true, Ordering::Relaxed);
+            }
             // The entry before says what was tried; if this one cannot be
             // written either, the versions still say what is in force.
             let _ = self.audit.record(author, &undone);
-            unavailable(&error)
+            not_kept(&why)
         })
     }
 

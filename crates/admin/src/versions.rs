@@ -6,6 +6,7 @@
 
 mod rollouts;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -109,6 +110,32 @@ struct Book {
     rollouts: Vec<RolloutLine>,
 }
 
+/// Why a change is not kept.
+#[derive(Debug)]
+pub(crate) enum NotKept {
+    /// The folder cannot be read or written.
+    Failed(io::Error),
+    /// Another process on this folder ended or began a roll-out.
+    ChangedMeanwhile,
+}
+
+impl From<io::Error> for NotKept {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl fmt::Display for NotKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::ChangedMeanwhile => {
+                f.write_str("another process has changed the roll-out meanwhile")
+            }
+        }
+    }
+}
+
 /// The versions in a folder.
 #[derive(Debug)]
 pub struct Versions(Cabinet);
@@ -172,18 +199,18 @@ impl Versions {
     }
 
     /// Keeps a plan that is put in force now, and the end of the roll-out by
-    /// which it comes. One that is in force already makes no new line. Returns
-    /// the number of its line.
+    /// which it comes, if that is still on. One that is in force already makes
+    /// no new line. Returns the number of its line.
     pub(crate) fn keep(
         &self,
         new: Version,
         kept: &Kept,
         ended: Option<&RolloutLine>,
-    ) -> io::Result<u64> {
+    ) -> Result<u64, NotKept> {
         let held = self.0.lock()?;
         let mut book = self.book()?;
         if let Some(ended) = ended {
-            book.take(ended);
+            book.take(ended).ok_or(NotKept::ChangedMeanwhile)?;
         }
         let versions = &mut book.versions;
         let last = versions.last();

@@ -4,7 +4,8 @@
 //! Deliberately not here: what the figures lead to.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use contract::FaultKind;
 
@@ -186,22 +187,26 @@ impl Sides {
             Side::InForce => &self.in_force,
             Side::Candidate => &self.candidate,
         };
-        counters.ends[end.index()].fetch_add(1, Relaxed);
         match end {
-            End::Ok | End::Error => counters.latency.count(record.duration_us),
-            // What was refused at once says nothing about the others, and how
-            // long a caller had patience says nothing about the plan.
-            End::Denied | End::Cancelled => {}
+            // A caller who gave up waited for at least so long: a plan under
+            // which nothing ever comes has no other times.
+            End::Ok | End::Error | End::Cancelled => counters.latency.count(record.duration_us),
+            // What was refused at once says nothing about the others.
+            End::Denied => {}
         }
-        if let Some(us) = record.first_token_us() {
+        let in_vain =
+            || (end == End::Cancelled && record.request.stream).then_some(record.duration_us);
+        if let Some(us) = record.first_token_us().or_else(in_vain) {
             counters.first_token.count(us);
         }
+        // Last: a call that is among the ends has its times.
+        counters.ends[end.index()].fetch_add(1, Release);
     }
 
     /// What they come to now.
     pub fn now(&self) -> SidesCount {
         let of = |counters: &Counters| SideCount {
-            ends: counters.ends.each_ref().map(|count| count.load(Relaxed)),
+            ends: counters.ends.each_ref().map(|count| count.load(Acquire)),
             latency: counters.latency.now(),
             first_token: counters.first_token.now(),
         };
@@ -266,12 +271,15 @@ impl SideCount {
         self.ends[end.index()]
     }
 
-    /// From arrival to the last byte, of calls that ran to an end.
+    /// From arrival to the last byte, of calls that were not denied. Where the
+    /// caller gave up it is the time until then, so at most what it would have
+    /// been.
     pub fn latency(&self) -> Quantiles<'_> {
         Quantiles(&self.latency)
     }
 
-    /// From arrival to the first token.
+    /// From arrival to the first token; the same holds of streams that were
+    /// given up before it.
     pub fn first_token(&self) -> Quantiles<'_> {
         Quantiles(&self.first_token)
     }

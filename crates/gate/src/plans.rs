@@ -22,6 +22,8 @@ use crate::reload::Maker;
 pub(crate) const AUDIT_DIR: &str = "audit";
 /// Folder of the versions in the data folder.
 const PLANS_DIR: &str = "plans";
+/// Who takes in what another process changed.
+const AUTHOR: &str = "gateway";
 
 /// Where versions and audit journal lie, and what the first document decided.
 pub(crate) struct Keeping {
@@ -117,6 +119,26 @@ impl Keeping {
         }
         Ok(Arc::new(plans))
     }
+}
+
+/// Takes in what another process on the data folder changed, and says so: the
+/// one before this one answers operators until this one is ready.
+///
+/// # Errors
+/// It cannot be read or used; what is in force stays.
+pub(crate) fn catch_up(plans: &Plans) -> io::Result<()> {
+    let author = Author::itself(AUTHOR, RealClock::new().unix_us());
+    let told = plans.catch_up(&author);
+    let told = told.map_err(|reply| {
+        io::Error::other(format!(
+            "what another process put in force meanwhile cannot be taken in: {}",
+            message(&reply)
+        ))
+    })?;
+    if let Some(text) = told {
+        crate::say(&text);
+    }
+    Ok(())
 }
 
 fn cannot(data_dir: &Path, error: &io::Error) -> io::Error {

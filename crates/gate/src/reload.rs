@@ -71,7 +71,8 @@ impl House {
             .as_ref()
             .map(|rollout| rollout.candidate.clone());
         if let Some(rollout) = &next.rollout {
-            if before.rollout.is_none() {
+            let known = before.rollout.as_ref().map(|known| &known.candidate.digest);
+            if known != Some(&rollout.candidate.digest) {
                 meter.rollout_begins();
             }
             let share = f64::from(rollout.share.hundredths()) / 10_000.0;

@@ -13,6 +13,7 @@ use contract::seams::Clock as _;
 use evidence::{Sides, Window};
 use transport::RealClock;
 
+use crate::plans::catch_up;
 use crate::rounds::Rounds;
 use crate::serve::House;
 
@@ -55,6 +56,11 @@ impl Watch {
         // A process that drains leaves the roll-out to the one after it.
         if !self.house.health.is_ready() {
             return;
+        }
+        if self.plans.is_behind()
+            && let Err(error) = catch_up(&self.plans)
+        {
+            crate::say(&error.to_string());
         }
         let in_force = self.house.plan.load_full();
         let on = in_force.rollout.as_ref();

@@ -20,7 +20,7 @@ use crate::banner::{self, Banner};
 use crate::config::{Loaded, Loader, Overrides, locate, watch};
 use crate::edge::listen::Address;
 use crate::key_file;
-use crate::plans::Keeping;
+use crate::plans::{Keeping, catch_up};
 use crate::policy;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
@@ -114,10 +114,16 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let door = AdminDoor::new(state, house.health.clone(), clock);
     house.follow(&house.plan.load());
-    let rollout_rounds = rollout::tend(house.clone(), plans)?;
+    // Operators may have changed the plan in the process before since this one
+    // read it; and may once more, until that one hears that this one is ready.
+    catch_up(&plans)?;
+    let rollout_rounds = rollout::tend(house.clone(), plans.clone())?;
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), on_hangup)?;
     gateway.open();
+    if let Err(error) = catch_up(&plans) {
+        crate::say(&error.to_string());
+    }
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
     drop((key_rounds, rollout_rounds));

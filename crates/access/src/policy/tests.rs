@@ -28,16 +28,14 @@ pub(crate) fn facts<'a>(metadata: &'a Metadata, model: &'a str) -> Facts<'a> {
 
 fn layer(place: &str, mode: Mode, settings: serde_json::Value) -> Arc<Layer> {
     let kind = rule_kind("models").expect("it exists");
-    Arc::new(Layer {
-        place: place.into(),
-        rules: vec![Named {
-            name: format!("rule of {place}").into(),
-            kind,
-            mode,
-            contact: None,
-            rule: (kind.compile)(&settings).expect("good settings"),
-        }],
-    })
+    let named = Named {
+        name: format!("rule of {place}").into(),
+        kind,
+        mode,
+        contact: None,
+        rule: (kind.compile)(&settings).expect("good settings"),
+    };
+    Arc::new(Layer::new(place, vec![named]))
 }
 
 #[test]
@@ -134,16 +132,14 @@ fn a_rule_that_cannot_look_at_streams_refuses_them() {
         compile: |_| unreachable!("it is made below"),
     };
     let kind = rule_kind("models").expect("it exists");
-    let layer = Layer {
-        place: "organisation".into(),
-        rules: vec![Named {
-            name: "r".into(),
-            kind: &BLIND,
-            mode: Mode::Enforce,
-            contact: None,
-            rule: (kind.compile)(&json!({"allow": ["gpt-*"]})).expect("good settings"),
-        }],
+    let named = Named {
+        name: "r".into(),
+        kind: &BLIND,
+        mode: Mode::Enforce,
+        contact: None,
+        rule: (kind.compile)(&json!({"allow": ["gpt-*"]})).expect("good settings"),
     };
+    let layer = Layer::new("organisation", vec![named]);
     let chain = Chain::of(vec![Arc::new(layer)]);
     let metadata = Metadata::default();
     let whole = facts(&metadata, "gpt-5");

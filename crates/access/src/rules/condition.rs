@@ -230,6 +230,10 @@ impl Failure {
 }
 
 impl Rule for Condition {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn needs_content(&self) -> bool {
         self.uses.content()
     }

@@ -85,6 +85,10 @@ impl ContextLengthSettings {
 }
 
 impl Rule for ContextLengthSettings {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn request(&self, facts: &Facts<'_>) -> Finding {
         match self.tokens_max {
             Some(most) if facts.input_tokens > most => too_long(facts, most),

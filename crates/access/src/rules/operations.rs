@@ -113,6 +113,10 @@ impl OperationsSettings {
 }
 
 impl Rule for OperationsSettings {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn request(&self, facts: &Facts<'_>) -> Finding {
         if self.permits(OperationName::of(facts.operation)) {
             return Finding::Pass;

@@ -52,6 +52,10 @@ enum Over {
 }
 
 impl Rule for OutputLengthSettings {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn request(&self, facts: &Facts<'_>) -> Finding {
         if facts.operation != Operation::Chat {
             return Finding::Pass;

@@ -165,6 +165,10 @@ impl OutputSchema {
 }
 
 impl Rule for OutputSchema {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn reads_answers(&self) -> bool {
         true
     }

@@ -72,6 +72,10 @@ pub(super) fn header(field: Field) -> String {
 }
 
 impl Rule for Required {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn request(&self, facts: &Facts<'_>) -> Finding {
         let untold = |field: &&Field| facts.metadata.get(**field).is_none();
         let mut missing = self.fields.iter().filter(untold);

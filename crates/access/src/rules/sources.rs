@@ -245,6 +245,10 @@ fn is_data(text: &str) -> bool {
 }
 
 impl Rule for Sources {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn needs_content(&self) -> bool {
         true
     }

@@ -35,6 +35,10 @@ struct StreamingSettings {
 }
 
 impl Rule for StreamingSettings {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn request(&self, facts: &Facts<'_>) -> Finding {
         match facts.stream && !self.allowed {
             true => Finding::breach_at(

@@ -36,6 +36,10 @@ struct SystemPromptSettings {
 }
 
 impl Rule for SystemPromptSettings {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn needs_content(&self) -> bool {
         true
     }

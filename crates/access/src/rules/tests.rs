@@ -125,12 +125,10 @@ fn chain(kind: &str, settings: &Value, mode: Mode) -> Chain {
 }
 
 fn of_layers(layers: Vec<Vec<Named>>) -> Chain {
-    let layers = layers.into_iter().enumerate().map(|(nth, rules)| {
-        Arc::new(Layer {
-            place: format!("layer {nth}").into(),
-            rules,
-        })
-    });
+    let layers = layers
+        .into_iter()
+        .enumerate()
+        .map(|(nth, rules)| Arc::new(Layer::new(format!("layer {nth}"), rules)));
     Chain::of(layers.collect())
 }
 

@@ -13,6 +13,10 @@ use crate::rule::{Finding, Kind, Rule, Streams, Wrong, schema_of, settings};
 const WINDOWS_MAX: usize = 50;
 /// Minutes of a day.
 const DAY_MINUTES: u16 = 24 * 60;
+/// Seconds of a day.
+const DAY_S: i64 = 24 * 60 * 60;
+/// The first day of the Unix epoch, a Thursday, from Monday.
+const FIRST_DAY: i64 = 3;
 
 pub(super) static KIND: Kind = Kind {
     name: "time_window",
@@ -216,17 +220,26 @@ fn minutes(text: &str) -> Option<u16> {
     (minutes < 60 && all <= DAY_MINUTES).then_some(all)
 }
 
+/// The day of the week, from Monday, and the minute of the day in a zone.
+fn local(zone: &TimeZone, now_s: u64) -> Option<(usize, u16)> {
+    let now = Timestamp::from_second(i64::try_from(now_s).ok()?).ok()?;
+    // A whole date costs more than all the rest.
+    let local_s = now.as_second() + i64::from(zone.to_offset(now).seconds());
+    let day = (local_s.div_euclid(DAY_S) + FIRST_DAY).rem_euclid(7);
+    let minute = local_s.rem_euclid(DAY_S) / 60;
+    Some((usize::try_from(day).ok()?, u16::try_from(minute).ok()?))
+}
+
 impl Rule for TimeWindow {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn request(&self, facts: &Facts<'_>) -> Finding {
-        let now = i64::try_from(facts.now_s)
-            .ok()
-            .and_then(|now| Timestamp::from_second(now).ok());
-        let open = now.is_some_and(|now| {
-            let now = self.zone.to_datetime(now);
-            let day = usize::from(now.weekday().to_monday_zero_offset().unsigned_abs());
-            let minute =
-                u16::from(now.hour().unsigned_abs()) * 60 + u16::from(now.minute().unsigned_abs());
-            self.windows.iter().any(|window| window.holds(day, minute))
+        let now = local(&self.zone, facts.now_s);
+        let open = now.is_some_and(|(day, minute)| {
+            let mut windows = self.windows.iter();
+            windows.any(|window| window.holds(day, minute))
         });
         match open {
             true => Finding::Pass,
@@ -239,5 +252,36 @@ impl Rule for TimeWindow {
 
     fn told(&self) -> String {
         self.told.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Cases: moments, as the library of time tells them.
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_moment_is_what_the_date_of_the_zone_says(
+            now_s in 0u64..8_000_000_000, at in 0usize..6
+        ) {
+            let zones = [
+                "UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia",
+                "Africa/Monrovia",
+            ];
+            let zone = TimeZoneDatabase::bundled().get(zones[at]).unwrap();
+            let now = zone.to_datetime(Timestamp::from_second(now_s as i64).unwrap());
+            let day = now.weekday().to_monday_zero_offset() as usize;
+            let minute = now.hour() as u16 * 60 + now.minute() as u16;
+            prop_assert_eq!(local(&zone, now_s), Some((day, minute)));
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_all_dates_is_no_moment() {
+        assert_eq!(local(&TimeZone::UTC, u64::MAX), None);
     }
 }

@@ -154,6 +154,10 @@ fn is_plain(name: &str) -> bool {
 }
 
 impl Rule for ToolsSettings {
+    fn looks_at_places(&self) -> bool {
+        false
+    }
+
     fn needs_content(&self) -> bool {
         true
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Return;
 use crate::audit::NOTE_CHARS_MAX;
 use crate::reply::Reply;
-use crate::versions::Version;
+use crate::versions::{NotKept, Version};
 
 /// Lines around a change that a diff shows.
 const DIFF_CONTEXT: u32 = 3;
@@ -118,4 +118,16 @@ pub(super) fn unavailable(error: &io::Error) -> Reply {
          the data folder and its disk."
     );
     Reply::fault(503, "versions_unavailable", &message)
+}
+
+pub(super) fn not_kept(why: &NotKept) -> Reply {
+    match why {
+        NotKept::Failed(error) => unavailable(error),
+        NotKept::ChangedMeanwhile => Reply::fault(
+            409,
+            "rollout_conflict",
+            "Another process on this data folder began or ended a roll-out meanwhile, so nothing \
+             was changed. `tollgate plan list` shows how it ended.",
+        ),
+    }
 }

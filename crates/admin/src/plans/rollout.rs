@@ -15,7 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Candidate, How, Now, Plans, Return, Step, diff, parse, returned, sound_note, unavailable,
+    Candidate, How, Now, Plans, Return, Step, diff, not_kept, parse, returned, sound_note,
+    unavailable,
 };
 use crate::audit::{Author, Change};
 use crate::auth::By;
@@ -26,7 +27,7 @@ use crate::versions::{Ended, RolloutEnd, RolloutLine};
 pub(super) struct Running {
     pub(super) in_force: Arc<Rollout>,
     kept: Kept,
-    line: RolloutLine,
+    pub(super) line: RolloutLine,
 }
 
 /// What a call brings that wants a document rolled out.
@@ -134,16 +135,22 @@ impl Plans {
     /// # Errors
     /// It can neither go on nor be ended.
     pub fn resume(&self, author: &Author) -> Result<Option<String>, Reply> {
-        let mut now = self.lock();
-        let line = self
-            .versions
-            .rollout()
-            .map_err(|error| unavailable(&error))?;
-        let Some(line) = line else {
-            return Ok(None);
-        };
+        let line = self.versions.rollout();
+        match line.map_err(|error| unavailable(&error))? {
+            Some(line) => self.go_on(&mut self.lock(), line, author).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Goes on with this roll-out, or ends it. What people should know.
+    pub(super) fn go_on(
+        &self,
+        now: &mut Now,
+        line: RolloutLine,
+        author: &Author,
+    ) -> Result<String, Reply> {
         let digest = line.digest.clone();
-        match self.again(&now, &line)? {
+        match self.again(now, &line)? {
             Ok(candidate) => {
                 // A secret that it refers to may be another by now.
                 let line = RolloutLine {
@@ -153,7 +160,7 @@ impl Plans {
                 if line.digest != digest {
                     self.versions
                         .change_rollout(&line, Some(&candidate.kept))
-                        .map_err(|error| unavailable(&error))?;
+                        .map_err(|why| not_kept(&why))?;
                 }
                 let told = format!(
                     "the roll-out of plan {} goes on: {}",
@@ -161,8 +168,8 @@ impl Plans {
                     words(&line.share)
                 );
                 now.rollout = Some(running(candidate, line));
-                self.put(&now, None);
-                Ok(Some(told))
+                self.put(now, None);
+                Ok(told)
             }
             Err(why) => {
                 let told = format!(
@@ -178,8 +185,8 @@ impl Plans {
                     breach: None,
                     figures: None,
                 };
-                self.end(&mut now, line, author, ended)?;
-                Ok(Some(told))
+                self.end(now, line, author, ended)?;
+                Ok(told)
             }
         }
     }
@@ -532,6 +539,7 @@ pub fn rollout_figures(count: &SidesCount) -> Figures {
         calls: count.calls(),
         denied: count.ended(End::Denied),
         errors: count.ended(End::Error),
+        cancelled: count.ended(End::Cancelled),
         latency: spread(count.latency()),
         first_token: spread(count.first_token()),
     };

@@ -305,8 +305,13 @@ fn without_the_audit_journal_nothing_is_begun_or_ended() {
     assert_eq!(runs(&world), before);
 }
 
-/// What a gateway does that starts in the folder of another one.
-fn restarted(world: &World, document: &str, owner: plan::Owner) -> (InForce, Option<String>) {
+/// What runs, and its plans, of a gateway that starts in the folder of another
+/// one; and what it says.
+fn beside(
+    world: &World,
+    document: &str,
+    owner: plan::Owner,
+) -> (Arc<ArcSwap<InForce>>, Plans, Option<String>) {
     let (compiled, kept) = compile(document).unwrap();
     let cell = Arc::new(ArcSwap::from_pointee(InForce::from(compiled.plan)));
     let meter = Arc::new(Meter::new());
@@ -318,15 +323,93 @@ fn restarted(world: &World, document: &str, owner: plan::Owner) -> (InForce, Opt
     let author = Author::itself("file", NOW_US);
     plans.begin(&author).unwrap();
     let told = plans.resume(&author).unwrap();
-    let now = cell.load();
-    let rollout = now.rollout.clone();
-    (
-        InForce {
-            plan: now.plan.clone(),
-            rollout,
-        },
-        told,
-    )
+    (cell, plans, told)
+}
+
+fn restarted(world: &World, document: &str, owner: plan::Owner) -> (Arc<InForce>, Option<String>) {
+    let (cell, _, told) = beside(world, document, owner);
+    (cell.load_full(), told)
+}
+
+#[test]
+fn what_the_process_before_changes_during_a_hand_over_is_taken_in() {
+    let author = Author::itself("file", NOW_US);
+    let (first, second) = (digest_of(FIRST), digest_of(SECOND));
+    let shown = |cell: &ArcSwap<InForce>| {
+        let now = cell.load();
+        let rollout = now.rollout.as_ref();
+        let rollout = rollout.map(|it| (it.candidate.digest.to_string(), it.share.percent()));
+        (now.plan.digest.to_string(), rollout)
+    };
+    let world = world();
+    assert_eq!(begin(&world, SECOND, json!({"percent": 10})).0, 200);
+    let (cell, plans, _) = beside(&world, FIRST, plan::Owner::Api);
+    assert_eq!(plans.catch_up(&author).unwrap(), None, "nothing changed");
+    let on = |percent| (first.clone(), Some((second.clone(), percent)));
+    assert_eq!(shown(&cell), on(10.0));
+
+    assert_eq!(post(&world, "/v1/rollout", json!({"percent": 20})).0, 200);
+    assert!(plans.catch_up(&author).unwrap().is_some());
+    assert_eq!(shown(&cell), on(20.0));
+    assert_eq!(world.post("/v1/rollout/abort", KEY, "").0, 200);
+    let told = plans.catch_up(&author).unwrap().unwrap();
+    assert!(told.contains("no plan is being rolled out"), "{told}");
+    assert_eq!(shown(&cell), (first.clone(), None));
+    assert_eq!(begin(&world, SECOND, json!({"percent": 30})).0, 200);
+    assert!(plans.catch_up(&author).unwrap().is_some());
+    assert_eq!(shown(&cell), on(30.0));
+    assert_eq!(world.post("/v1/rollout/promote", KEY, "").0, 200);
+    let told = plans.catch_up(&author).unwrap().unwrap();
+    assert!(told.contains(&second), "{told}");
+    assert_eq!(shown(&cell), (second, None));
+    assert_eq!(plans.catch_up(&author).unwrap(), None);
+    let lines = world.json("/v1/plans")["versions"]
+        .as_array()
+        .unwrap()
+        .len();
+    assert_eq!(lines, 2, "the start and the promotion");
+}
+
+#[test]
+fn what_another_process_ended_cannot_be_changed_any_more() {
+    let world = world();
+    assert_eq!(begin(&world, SECOND, json!({"percent": 10})).0, 200);
+    let (_, plans, _) = beside(&world, FIRST, plan::Owner::Api);
+    let breach = Breach {
+        bound: "deny_rate".to_owned(),
+        text: String::new(),
+    };
+    let gateway = Author::itself("gateway", NOW_US);
+    let broken = (breach, plan::Figures::default());
+    let ended = plans.abort_broken(&digest_of(SECOND), broken.clone(), &gateway);
+    assert!(ended.is_ok());
+    let before = runs(&world);
+    assert!(!world.plans.is_behind());
+    for (target, body) in [
+        ("/v1/rollout", json!({"percent": 100})),
+        ("/v1/rollout/promote", json!({})),
+        ("/v1/rollout/abort", json!({})),
+    ] {
+        let (status, told) = post(&world, target, body);
+        assert_eq!(
+            (status, &told["error"]["code"]),
+            (409, &json!("rollout_conflict")),
+            "{target}"
+        );
+        assert_eq!(last_entry(&world)["action"], "plan.not_applied");
+        assert_eq!(runs(&world), before);
+    }
+    let again = world
+        .plans
+        .abort_broken(&digest_of(SECOND), broken, &gateway);
+    assert_eq!(again.unwrap_err().status, 409);
+    let listed = world.json("/v1/plans");
+    assert_eq!(listed["versions"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["rollouts"][0]["ended"]["how"], "condition_broken");
+    assert!(world.plans.is_behind());
+    assert!(world.plans.catch_up(&gateway).unwrap().is_some());
+    assert_eq!(runs(&world), (digest_of(FIRST), None));
+    assert!(!world.plans.is_behind());
 }
 
 #[test]
@@ -342,7 +425,10 @@ fn it_goes_on_after_a_restart_or_is_ended_with_a_note() {
             told.unwrap()
                 .contains("goes on: 12.5 % of the callers, and the tenants acme")
         );
-        let (now, before) = (now.rollout.unwrap(), before.rollout.as_ref().unwrap());
+        let (now, before) = (
+            now.rollout.as_ref().unwrap(),
+            before.rollout.as_ref().unwrap(),
+        );
         assert_eq!(now.candidate.digest, before.candidate.digest);
         assert_eq!((&now.share, &now.abort), (&before.share, &before.abort));
     }

@@ -8,7 +8,7 @@ use std::io;
 use plan::{Abort, Breach, Figures, Kept, Share};
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Content, FORMAT, Versions, file, write};
+use super::{Book, Content, FORMAT, NotKept, Version, Versions, file, write};
 
 /// Most roll-outs that are listed; what is older is in the audit journal only.
 pub(crate) const ROLLOUTS_MAX: usize = 100;
@@ -90,10 +90,28 @@ impl Versions {
         Ok(last.filter(|last| last.ended.is_none()))
     }
 
-    /// Keeps a roll-out that begins now.
-    pub(crate) fn begin_rollout(&self, new: RolloutLine, kept: &Kept) -> io::Result<RolloutLine> {
+    /// What came in force last, and the roll-out that is on.
+    pub(crate) fn latest(&self) -> io::Result<(Option<Version>, Option<RolloutLine>)> {
+        let mut book = self.book()?;
+        let on = book.rollouts.pop().filter(|last| last.ended.is_none());
+        Ok((book.versions.pop(), on))
+    }
+
+    /// Keeps a roll-out that begins now, unless another process began one.
+    pub(crate) fn begin_rollout(
+        &self,
+        new: RolloutLine,
+        kept: &Kept,
+    ) -> Result<RolloutLine, NotKept> {
         let held = self.0.lock()?;
         let mut book = self.book()?;
+        if book
+            .rollouts
+            .last()
+            .is_some_and(|last| last.ended.is_none())
+        {
+            return Err(NotKept::ChangedMeanwhile);
+        }
         self.0
             .write(&held, &file(&new.digest), &write(&content(&new, kept))?)?;
         let number = book.rollouts.last().map_or(1, |last| last.number + 1);
@@ -110,23 +128,29 @@ impl Versions {
         Ok(line)
     }
 
-    /// Keeps a roll-out in the place of how it was. One that another process
-    /// ended meanwhile stays ended.
-    pub(crate) fn change_rollout(&self, line: &RolloutLine, kept: Option<&Kept>) -> io::Result<()> {
+    /// Keeps a roll-out in the place of how it was, unless another process
+    /// ended it meanwhile.
+    pub(crate) fn change_rollout(
+        &self,
+        line: &RolloutLine,
+        kept: Option<&Kept>,
+    ) -> Result<(), NotKept> {
         let held = self.0.lock()?;
         let mut book = self.book()?;
+        let before = book.take(line).ok_or(NotKept::ChangedMeanwhile)?;
         if let Some(kept) = kept {
             self.0
                 .write(&held, &file(&line.digest), &write(&content(line, kept))?)?;
         }
-        let before = book.take(line);
-        let gone = before.filter(|digest| *digest != line.digest && !book.has_version(digest));
-        self.put(&held, &book, gone.into_iter().collect())
+        let is_gone = before != line.digest && !book.has_version(&before);
+        let gone = is_gone.then_some(before);
+        Ok(self.put(&held, &book, gone.into_iter().collect())?)
     }
 }
 
 impl Book {
-    /// Takes a roll-out in, and gives the digest that its candidate had.
+    /// Takes a roll-out in, and gives the digest that its candidate had; none
+    /// if it is not on any more.
     pub(super) fn take(&mut self, line: &RolloutLine) -> Option<String> {
         let mut on = self.rollouts.iter_mut();
         let known = on.find(|it| it.number == line.number && it.ended.is_none())?;

@@ -115,11 +115,17 @@ fn a_roll_out_is_no_version_until_it_is_promoted() {
     assert_eq!(versions.rollout().unwrap(), None);
     assert!(is_kept(&versions, 2), "one can look what it was");
     // What has ended stays ended, whoever thinks otherwise.
-    versions.change_rollout(&line, None).unwrap();
+    let known = versions.change_rollout(&line, None);
+    assert!(matches!(known, Err(NotKept::ChangedMeanwhile)));
+    let known = versions.keep(version(2), &kept(2), Some(&ended(line.clone())));
+    assert!(matches!(known, Err(NotKept::ChangedMeanwhile)));
     assert_eq!(versions.rollout().unwrap(), None);
+    assert_eq!(versions.list().unwrap().len(), 1);
 
     let line = versions.begin_rollout(rollout(4), &kept(4)).unwrap();
     assert_eq!(line.number, 2);
+    let another = versions.begin_rollout(rollout(5), &kept(5));
+    assert!(matches!(another, Err(NotKept::ChangedMeanwhile)));
     // A secret changed, and so the digest of the same document.
     let line = RolloutLine {
         digest: rollout(3).digest,

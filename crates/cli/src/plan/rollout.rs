@@ -38,7 +38,8 @@ pub struct TrialArgs {
     pub share: ShareArgs,
     /// End the roll-out once this is above the number: `deny_rate=0.05`,
     /// `error_rate_over=0.01` (above that of the plan in force),
-    /// `latency_p95_ms=2000`, `latency_p95_times=1.5`; may be repeated.
+    /// `cancelled_rate=0.2`, `latency_p95_ms=2000`, `latency_p95_times=1.5`;
+    /// may be repeated.
     #[arg(long, value_name = "NAME=NUMBER", value_parser = bound)]
     pub abort_if: Vec<(String, f64)>,
     /// Seconds over which that is counted [default: 300].
@@ -232,10 +233,11 @@ fn page(told: &Value) -> String {
             let number = |name: &str| calls[name].as_u64().unwrap_or_default();
             let _ = writeln!(
                 text,
-                "{side:<10} {} calls, {} denied, {} errors, p95 {} ms",
+                "{side:<10} {} calls, {} denied, {} errors, {} cancelled, p95 {} ms",
                 number("calls"),
                 number("denied"),
                 number("errors"),
+                number("cancelled"),
                 calls["latency"]["p95"]["to_us"]
                     .as_u64()
                     .unwrap_or_default()
@@ -298,7 +300,7 @@ mod tests {
             "candidate": "fedcba9876543210", "percent": 10.0, "tenants": ["ac\u{1b}me"],
             "abort": {"deny_rate": 0.05, "window_s": 60.0},
             "calls": {
-                "candidate": {"calls": 9, "denied": 1, "errors": 2,
+                "candidate": {"calls": 9, "denied": 1, "errors": 2, "cancelled": 3,
                               "latency": {"p95": {"from_us": 1, "to_us": 2_047_999}}},
                 "in_force": {}
             }
@@ -308,8 +310,8 @@ mod tests {
             "plan fedcba9876543210 is rolled out to 10 % of the callers and tenants ac\\u{1b}me; \
              plan 0123456789abcdef is in force for the others\n\
              it ends by itself: deny_rate=0.05 window_s=60\n\
-             candidate  9 calls, 1 denied, 2 errors, p95 2047 ms\n\
-             in_force   0 calls, 0 denied, 0 errors, p95 0 ms\n"
+             candidate  9 calls, 1 denied, 2 errors, 3 cancelled, p95 2047 ms\n\
+             in_force   0 calls, 0 denied, 0 errors, 0 cancelled, p95 0 ms\n"
         );
         let none = json!({"plan": "0123456789abcdef", "rollout": null});
         assert!(page(&none).starts_with("no plan is being rolled out"));

@@ -38,10 +38,44 @@ fn every_end_counts_once_and_on_its_side() {
     assert_eq!(ended, [1, 13, 6, 1]);
     assert_eq!(now.in_force.calls(), 1);
     assert_eq!(now.in_force.ended(End::Cancelled), 1);
-    // Of what ran to an end, the time is told.
-    assert_eq!(now.candidate.latency().count(), 7);
-    assert_eq!(now.in_force.latency().count(), 0);
+    // Of what was not denied, the time is told.
+    assert_eq!(now.candidate.latency().count(), 8);
+    assert_eq!(now.in_force.latency().count(), 1);
     assert_eq!(now.candidate.first_token().count(), 0);
+}
+
+#[test]
+fn a_caller_who_gave_up_waited_at_least_so_long() {
+    let sides = Sides::default();
+    let gone = |stream, first_token_us| {
+        let mut record = Record {
+            outcome: Outcome::Cancelled,
+            ..record(Some(FaultKind::Cancelled), 30_000_000)
+        };
+        record.request.stream = stream;
+        record.attempts.push(Attempt {
+            times: AttemptTimes {
+                first_token_us,
+                ..AttemptTimes::default()
+            },
+            ..Attempt::default()
+        });
+        record
+    };
+    // Not a stream, so there was no first token to wait for.
+    count(&sides, Side::Candidate, &gone(false, None));
+    let now = sides.now().candidate;
+    assert_eq!((now.latency().count(), now.first_token().count()), (1, 0));
+    let is_about = |(from, to): (u64, u64), us| (from..=to).contains(&us);
+    assert!(is_about(now.latency().percent(95), 30_000_000));
+    count(&sides, Side::Candidate, &gone(true, None));
+    let now = sides.now().candidate;
+    assert!(is_about(now.first_token().percent(95), 30_000_000));
+    // One that had begun has its time.
+    count(&sides, Side::InForce, &gone(true, Some(5_000)));
+    let now = sides.now().in_force;
+    assert!(is_about(now.first_token().percent(95), 5_000));
+    assert!(is_about(now.latency().percent(95), 30_000_000));
 }
 
 #[test]

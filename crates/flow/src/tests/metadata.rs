@@ -382,16 +382,14 @@ fn a_trusted_backend_speaks_for_another_tenant() {
 
 fn rule(kind: &str, settings: serde_json::Value) -> Arc<Layer> {
     let kind = access::rule_kind(kind).expect("a kind");
-    Arc::new(Layer {
-        place: "here".into(),
-        rules: vec![Named {
-            name: kind.name.into(),
-            kind,
-            mode: Mode::Enforce,
-            contact: None,
-            rule: (kind.compile)(&settings).expect("good settings"),
-        }],
-    })
+    let named = Named {
+        name: kind.name.into(),
+        kind,
+        mode: Mode::Enforce,
+        contact: None,
+        rule: (kind.compile)(&settings).expect("good settings"),
+    };
+    Arc::new(Layer::new("here", vec![named]))
 }
 
 /// Rules go by what was told, in whichever place, in the words of whichever

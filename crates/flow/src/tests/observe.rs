@@ -49,9 +49,9 @@ fn strict(providers: &[(&str, &str)]) -> Plan {
         contact: None,
         rule: (rule_kind(kind).expect("a kind").compile)(&settings).expect("settings"),
     };
-    let layer = Layer {
-        place: "organisation".into(),
-        rules: vec![
+    let layer = Layer::new(
+        "organisation",
+        vec![
             rule("models", json!({"allow": ["other-*"]}), Mode::Enforce),
             rule("providers", json!({"deny": ["openai"]}), Mode::Enforce),
             rule("output_length", json!({"tokens_max": 1}), Mode::Enforce),
@@ -62,7 +62,7 @@ fn strict(providers: &[(&str, &str)]) -> Plan {
                 Mode::Enforce,
             ),
         ],
-    };
+    );
     Plan {
         policy: Policy {
             organisation: Arc::new(layer),

@@ -1,6 +1,8 @@
 //! Cases of roll-outs: who runs under the candidate, and what is counted.
 
+use std::future::Future as _;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use access::{Consumer, KeyRing};
 use bytes::Bytes;
@@ -9,7 +11,7 @@ use evidence::{End, SidesCount, Value};
 use http::{HeaderValue, Method, Request};
 use plan::{InForce, Plan, Rollout, Share};
 
-use super::world::{Got, Script, World, plan};
+use super::world::{Got, Script, Step, World, plan};
 use super::{ANSWER, ASK, ASK_STREAM, CHAT, DONE, FRAMES};
 use crate::Caller;
 
@@ -168,4 +170,34 @@ fn a_call_ends_on_the_side_on_which_it_began() {
     let now = sides.now().candidate;
     assert_eq!((now.calls(), now.ended(End::Cancelled)), (1, 1));
     assert_eq!(digest(&ask(&world, "nobody")), OLD);
+}
+
+#[test]
+fn callers_who_give_up_a_hanging_candidate_say_how_long_they_waited() {
+    let world = world(100.0, &[], KEYS);
+    let hangs = || Ok(Script::json(200, "").then(Step::Silence));
+    *world.wire.scripts.lock().expect("unpoisoned") = [hangs(), hangs()].into();
+    for ask in [ASK, ASK_STREAM] {
+        let request = Request::builder().method(Method::POST).uri(CHAT);
+        let request = request.header("authorization", "Bearer tg-a");
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let Ok(exchange) = world.flow.open(head, Caller::default()) else {
+            panic!("refused");
+        };
+        let body = Bytes::from_static(ask.as_bytes());
+        let mut going = Box::pin(exchange.run(Ok(body)));
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            assert!(going.as_mut().poll(&mut context).is_pending());
+        }
+        // Here the caller has had enough.
+        drop(going);
+    }
+    let now = counted(&world).candidate;
+    assert_eq!((now.calls(), now.ended(End::Cancelled)), (2, 2));
+    assert_eq!(now.latency().count(), 2);
+    // Each poll of the alarm took a second.
+    assert!(now.latency().percent(1).0 >= 2_000_000);
+    assert_eq!(now.first_token().count(), 1, "only one was a stream");
+    assert!(now.first_token().percent(95).0 >= 2_000_000);
 }

@@ -91,11 +91,9 @@ pub(super) fn policy(rules: &[(&str, &str, Value, Mode)]) -> Policy {
             rule: (kind.compile)(settings).expect("good settings"),
         }
     });
-    let layer = Layer {
-        place: "organisation".into(),
-        // As compiling does.
-        rules: rules.filter(|rule| rule.mode != Mode::Off).collect(),
-    };
+    // As compiling does.
+    let rules = rules.filter(|rule| rule.mode != Mode::Off);
+    let layer = Layer::new("organisation", rules.collect());
     Policy {
         organisation: Arc::new(layer),
         ..Policy::default()

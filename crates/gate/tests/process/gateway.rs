@@ -154,9 +154,14 @@ pub(crate) struct Gateway {
 impl Gateway {
     pub(crate) fn start(command: Command) -> Self {
         let gateway = Self::spawn(command);
-        let is_up = gateway.out.wait_for(BANNER_END);
-        assert!(is_up, "it did not start: {}", gateway.err.text());
+        gateway.comes_up();
         gateway
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn comes_up(&self) {
+        let is_up = self.out.wait_for(BANNER_END);
+        assert!(is_up, "it did not start: {}", self.err.text());
     }
 
     /// Starts without waiting for anything.

@@ -2,14 +2,18 @@
 //! aborted by hand and by its condition, and still there after a power cut.
 
 use std::fs;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Home, KEY, ask, chat, post};
 use crate::reload::Load;
-use crate::until;
-use crate::upstream::{Event, Upstream, gated};
+use crate::upstream::{Event, Upstream, await_end, gated, json as answer};
+use crate::{HANG, until};
 
 const DOOR: &str = "/v1/chat/completions";
 /// Callers beside [`KEY`]; the last two are of tenant `acme`. So many that no
@@ -289,7 +293,7 @@ fn a_candidate_that_fails_more_than_the_plan_in_force_ends_by_itself() {
     }
     let out = plan(&gateway, &home, &["rollout", "show"]);
     assert!(
-        out.contains("candidate  10 calls, 0 denied, 10 errors"),
+        out.contains("candidate  10 calls, 0 denied, 10 errors, 0 cancelled"),
         "{out}"
     );
     assert!(
@@ -302,6 +306,50 @@ fn a_candidate_that_fails_more_than_the_plan_in_force_ends_by_itself() {
     });
     let out = plan(&gateway, &home, &["list"]);
     assert!(out.contains("error_rate_over is above 0.2"), "{out}");
+    gateway.stop();
+}
+
+#[test]
+fn a_candidate_that_hangs_until_callers_give_up_ends_by_itself() {
+    let (tell, told) = channel();
+    let hangs = Upstream::start(move |_, socket| {
+        tell.send(()).unwrap();
+        await_end(socket);
+        false
+    });
+    let up = Upstream::good();
+    let home = home(&up);
+    let hanging = document(&up, "").replace(&up.url(), &hangs.url());
+    fs::write(home.path("new.yaml"), hanging).unwrap();
+    let gateway = home.start();
+    let first = gateway.told("plan");
+    let words = ["apply", "new.yaml", "--tenant", "acme", "--abort-if"];
+    let bounds = [
+        "cancelled_rate=0.5",
+        "--abort-if",
+        "error_rate=0.1",
+        "--abort-calls-min",
+        "5",
+    ];
+    plan(&gateway, &home, &[&words[..], &bounds].concat());
+    for _ in 0..5 {
+        let mut client = Client::connect(gateway.data()).unwrap();
+        post(&mut client, &key(ACME), DOOR, &chat("m", true)).unwrap();
+        assert_eq!(told.recv_timeout(HANG), Ok(()));
+        drop(client);
+    }
+    gateway.hears("was ended by its condition");
+    assert_eq!(call(&gateway, ACME, "m"), (200, first));
+    let out = plan(&gateway, &home, &["list"]);
+    assert!(
+        out.contains("cancelled_rate is above 0.5: 5 of 5 calls"),
+        "{out}"
+    );
+    let entry = audit(&gateway, &home).pop().unwrap();
+    let figures = &entry["after"]["figures"]["candidate"];
+    for counted in ["/cancelled", "/latency/count", "/first_token/count"] {
+        assert_eq!(figures.pointer(counted), Some(&5.into()), "{counted}");
+    }
     gateway.stop();
 }
 
@@ -408,6 +456,73 @@ fn an_upgrade_takes_the_roll_out_over() {
     assert_eq!(ends.count(), 1);
     assert_eq!(call(&new, ACME, "fast"), (200, first));
     new.stop();
+}
+
+/// Keys of an issuer, which a fetch waits for at `gate` once `is_held`.
+fn issuer(is_held: &Arc<AtomicBool>, gate: &Event, tell: Sender<()>) -> Upstream {
+    let (is_held, gate) = (is_held.clone(), gate.clone());
+    Upstream::start(move |_, socket| {
+        if is_held.load(Ordering::SeqCst) {
+            tell.send(()).unwrap();
+            gate.wait();
+        }
+        let key = json!({
+            "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "1",
+            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+        });
+        let keys = json!({"keys": [key]}).to_string();
+        let _ = socket.write_all(answer(200, &keys).as_bytes());
+        true
+    })
+}
+
+#[test]
+fn what_ends_the_roll_out_during_an_upgrade_holds_in_the_new_process() {
+    for end in ["abort", "promote"] {
+        let (is_held, gate) = (Arc::new(AtomicBool::new(false)), Event::default());
+        let (tell, told) = channel();
+        let url = issuer(&is_held, &gate, tell).url();
+        let login = format!(
+            "identity: {{issuers: [{{name: login, issuer: '{url}', jwks_uri: '{url}/keys', \
+             audience: tollgate, algorithms: [ES256], claims: {{tenant: org}}, \
+             fixed: {{app: portal}}}}]}}"
+        );
+        let up = Upstream::good();
+        let home = home(&up);
+        home.configure(&document(&up, &login));
+        let next = document(&up, &format!("{login}\n{DENY}"));
+        fs::write(home.path("new.yaml"), next).unwrap();
+        let mut old = home.start();
+        old.await_ready();
+        let first = old.told("plan");
+        plan(&old, &home, &["apply", "new.yaml", "--tenant", "acme"]);
+        let second = call(&old, ACME, "m").1;
+        assert_ne!(second, first);
+
+        is_held.store(true, Ordering::SeqCst);
+        let new = Gateway::spawn(home.command(&[]));
+        // It knows the roll-out, and waits for the keys of the issuer.
+        assert_eq!(told.recv_timeout(HANG), Ok(()));
+        plan(&old, &home, &["rollout", end]);
+        is_held.store(false, Ordering::SeqCst);
+        gate.happen();
+        new.comes_up();
+        new.hears("another process changed the plan meanwhile");
+        assert!(old.wait().success());
+        let (status, digest) = match end {
+            "abort" => (200, &first),
+            _ => (403, &second),
+        };
+        for caller in [0, ACME] {
+            let got = call(&new, caller, "fast");
+            assert_eq!(got, (status, digest.clone()), "{end}, {caller}");
+        }
+        let out = plan(&new, &home, &["rollout", "show"]);
+        assert!(out.contains("no plan is being rolled out"), "{out}");
+        assert_eq!(new.told("plan"), *digest);
+        new.stop();
+    }
 }
 
 #[test]

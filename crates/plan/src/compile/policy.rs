@@ -159,10 +159,7 @@ fn use_cases(
 }
 
 fn layer(rules: &[RuleEntry], above: &Above<'_>, findings: &mut Findings) -> Arc<Layer> {
-    let mut out = Layer {
-        place: above.place.as_str().into(),
-        rules: Vec::with_capacity(rules.len()),
-    };
+    let mut compiled = Vec::with_capacity(rules.len());
     for (nth, entry) in rules.iter().enumerate() {
         let path = format!("{}.rules[{nth}]", above.path);
         if let Some(first) = rules[..nth].iter().position(|it| it.name == entry.name) {
@@ -172,9 +169,9 @@ fn layer(rules: &[RuleEntry], above: &Above<'_>, findings: &mut Findings) -> Arc
                 "give each rule of a layer a name of its own, so that a denial can name it",
             );
         }
-        out.rules.extend(rule(entry, &path, above, findings));
+        compiled.extend(rule(entry, &path, above, findings));
     }
-    Arc::new(out)
+    Arc::new(Layer::new(above.place.as_str(), compiled))
 }
 
 /// The rule, unless it is wrong, which is noted, or off.

@@ -51,6 +51,7 @@ struct Bound {
 enum Measure {
     Denied,
     Errors,
+    Cancelled,
     Latency(Quantile),
     FirstToken(Quantile),
 }
@@ -77,11 +78,17 @@ const fn bound(name: &'static str, of: Measure, against: Against) -> Bound {
 }
 
 /// Every bound there is.
-const NAMES: [Bound; 12] = [
+const NAMES: [Bound; 14] = [
     bound("deny_rate", Measure::Denied, Against::Nothing),
     bound("deny_rate_over", Measure::Denied, Against::OverInForce),
     bound("error_rate", Measure::Errors, Against::Nothing),
     bound("error_rate_over", Measure::Errors, Against::OverInForce),
+    bound("cancelled_rate", Measure::Cancelled, Against::Nothing),
+    bound(
+        "cancelled_rate_over",
+        Measure::Cancelled,
+        Against::OverInForce,
+    ),
     bound(
         "latency_p95_ms",
         Measure::Latency(Quantile::P95),
@@ -142,10 +149,23 @@ pub struct SideFigures {
     pub denied: u64,
     /// Of these, failed by a provider or by the gateway.
     pub errors: u64,
-    /// From arrival to the last byte, of calls that were not refused.
+    /// Of these, given up by their callers.
+    #[serde(default)]
+    pub cancelled: u64,
+    /// From arrival to the last byte, of calls that were not refused; where
+    /// the caller gave up, until then.
     pub latency: Spread,
-    /// From arrival to the first token.
+    /// From arrival to the first token; where the caller of a stream gave up
+    /// before it, until then.
     pub first_token: Spread,
+}
+
+impl SideFigures {
+    /// Calls that nobody gave up. How the others would have ended is unknown,
+    /// so they must not thin out what failed.
+    fn answered(&self) -> u64 {
+        self.calls.saturating_sub(self.cancelled)
+    }
 }
 
 /// How times are spread.
@@ -196,11 +216,15 @@ impl Abort {
         let (tried, known) = (&figures.candidate, &figures.in_force);
         let what = match bound.of {
             Measure::Denied => {
-                let rate = |side: &SideFigures| (side.denied, side.calls);
+                let rate = |side: &SideFigures| (side.denied, side.answered());
                 self.rate(bound.against, limit, (rate(tried), rate(known)))
             }
             Measure::Errors => {
-                let rate = |side: &SideFigures| (side.errors, side.calls);
+                let rate = |side: &SideFigures| (side.errors, side.answered());
+                self.rate(bound.against, limit, (rate(tried), rate(known)))
+            }
+            Measure::Cancelled => {
+                let rate = |side: &SideFigures| (side.cancelled, side.calls);
                 self.rate(bound.against, limit, (rate(tried), rate(known)))
             }
             Measure::Latency(quantile) => {
@@ -299,7 +323,7 @@ impl Bound {
     /// and the most of what they may write.
     fn unit(self) -> (u64, f64, f64) {
         match (self.of, self.against) {
-            (Measure::Denied | Measure::Errors, _) => (MILLION, 0.0, 1.0),
+            (Measure::Denied | Measure::Errors | Measure::Cancelled, _) => (MILLION, 0.0, 1.0),
             (Measure::Latency(_) | Measure::FirstToken(_), Against::Nothing) => {
                 (1_000, 1.0, MS_MAX)
             }

@@ -107,6 +107,47 @@ fn a_rate_breaks_its_bound_above_it_and_with_enough_calls_only() {
 }
 
 #[test]
+fn what_callers_gave_up_has_its_own_rate_and_thins_out_no_other() {
+    let given_up = |calls, errors, cancelled| SideFigures {
+        cancelled,
+        ..side(calls, 0, errors)
+    };
+    let of = |written, known: SideFigures, tried: SideFigures| {
+        abort(written).broken(&Figures {
+            in_force: known,
+            candidate: tried,
+        })
+    };
+    let none = SideFigures::default();
+    let rate = json!({"cancelled_rate": 0.5, "calls_min": 10});
+    assert_eq!(of(rate.clone(), none, given_up(20, 0, 10)), None);
+    let breach = of(rate.clone(), none, given_up(20, 0, 11)).unwrap();
+    assert_eq!(
+        breach.text,
+        "cancelled_rate is above 0.5: 11 of 20 calls within 300 s"
+    );
+    assert_eq!(of(rate, none, given_up(9, 0, 9)), None, "too few calls");
+    let over = json!({"cancelled_rate_over": 0.1, "calls_min": 10});
+    let known = given_up(100, 0, 30);
+    assert_eq!(of(over.clone(), known, given_up(10, 0, 4)), None);
+    assert!(of(over, known, given_up(10, 0, 5)).is_some());
+
+    // Ten of a hundred were answered, and all of these failed.
+    let errors = json!({"error_rate": 0.5, "calls_min": 10});
+    let breach = of(errors.clone(), none, given_up(100, 10, 90)).unwrap();
+    assert!(breach.text.contains("10 of 10 calls"), "{}", breach.text);
+    assert_eq!(of(errors, none, given_up(100, 9, 91)), None);
+}
+
+#[test]
+fn figures_from_before_callers_gave_up_can_be_read() {
+    let mut written = serde_json::to_value(side(9, 1, 2)).unwrap();
+    written.as_object_mut().unwrap().remove("cancelled");
+    let read: SideFigures = serde_json::from_value(written).unwrap();
+    assert_eq!(read, side(9, 1, 2));
+}
+
+#[test]
 fn a_relative_rate_is_held_against_the_plan_in_force() {
     let abort = abort(json!({"error_rate_over": 0.02, "calls_min": 100}));
     let broken = |known: (u64, u64), tried: (u64, u64)| {
@@ -188,7 +229,7 @@ fn conditions_are_read_strictly_and_written_as_they_were_read() {
 
 prop_compose! {
     fn any_side()(
-        calls in 0u64..500, denied in 0u64..500, errors in 0u64..500,
+        calls in 0u64..500, denied in 0u64..500, errors in 0u64..500, cancelled in 0u64..500,
         count in 0u64..500, p95 in 0u64..5_000_000, more in 0u64..5_000_000
     ) -> SideFigures {
         let (p95, p99) = (
@@ -200,6 +241,7 @@ prop_compose! {
             calls,
             denied: denied.min(calls),
             errors: errors.min(calls),
+            cancelled: cancelled.min(calls),
             latency: spread,
             first_token: spread,
         }
@@ -209,6 +251,7 @@ prop_compose! {
 fn strict(calls_min: u64) -> Abort {
     abort(json!({
         "deny_rate": 0, "error_rate": 0, "deny_rate_over": 0, "error_rate_over": 0,
+        "cancelled_rate": 0, "cancelled_rate_over": 0,
         "latency_p95_ms": 1, "latency_p99_ms": 1, "latency_p95_times": 1, "latency_p99_times": 1,
         "first_token_p95_ms": 1, "first_token_p99_times": 1, "calls_min": calls_min
     }))
@@ -257,8 +300,8 @@ proptest! {
     #[test]
     fn equal_sides_break_no_relative_bound(side in any_side()) {
         let abort = abort(json!({
-            "deny_rate_over": 0, "error_rate_over": 0, "latency_p95_times": 1,
-            "latency_p99_times": 1, "first_token_p95_times": 1, "first_token_p99_times": 1,
+            "deny_rate_over": 0, "error_rate_over": 0, "cancelled_rate_over": 0,
+            "latency_p95_times": 1, "latency_p99_times": 1, "first_token_p95_times": 1, "first_token_p99_times": 1,
             "calls_min": 1
         }));
         let figures = Figures { in_force: side, candidate: side };

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::RULES;
+use crate::rule::Finding;
 
 const MODELS: &[&str] = &["gpt-5", "gpt-4-preview", "claude-5", "o4", "llama3:8b", ""];
 const PATTERNS: &[&str] = &[
@@ -316,6 +317,26 @@ proptest! {
         }
         prop_assert!(after.needs_content() || !before.needs_content());
         prop_assert!(after.reads_answers() || !before.reads_answers());
+    }
+
+    /// What is not asked about places has nothing to object to any of them.
+    #[test]
+    fn a_rule_that_does_not_look_at_places_passes_all(rule in rule(), call in call()) {
+        let Ok(compiled) = compile(rule.0, &rule.1) else {
+            return Ok(());
+        };
+        let facts = call.facts();
+        let all = places();
+        let mut found = all.iter().map(|place| compiled.place(&facts, place));
+        prop_assert!(compiled.looks_at_places() || found.all(|it| it == Finding::Pass));
+        // Asked or not, the verdict is that of the rule.
+        let chain = build(&[vec![rule]]);
+        for place in &all {
+            let verdict = chain.place(&facts, place);
+            let is_pass = compiled.place(&facts, place) == Finding::Pass;
+            prop_assert_eq!(verdict.asked, 1);
+            prop_assert_eq!(verdict.rulings.is_empty(), is_pass);
+        }
     }
 
     #[test]
