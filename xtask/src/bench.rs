@@ -2,7 +2,6 @@
 //!
 //! Not here: the load generator and the workloads, which are `testbed`'s `bench` binary.
 
-
 use crate::Outcome;
 use crate::run::{cargo, pass, program, watch};
 use crate::source;
