@@ -140,6 +140,8 @@ pub struct Chain {
 #[derive(Clone, Copy, Debug, Default)]
 struct Needs {
     content: bool,
+    /// Bodies of more bytes than this are counted.
+    counted_above: Option<u64>,
     answers: bool,
     approval: bool,
 }
@@ -149,6 +151,7 @@ impl Needs {
         let mut needs = Self::default();
         for named in rules {
             needs.content |= named.rule.needs_content();
+            needs.counted_above = least(needs.counted_above, named.rule.counts_tokens_above());
             needs.answers |= named.rule.reads_answers();
             needs.approval |=
                 named.mode == Mode::Enforce && named.rule.approval_wait_ms().is_some();
@@ -159,10 +162,16 @@ impl Needs {
     fn and(self, other: Self) -> Self {
         Self {
             content: self.content || other.content,
+            counted_above: least(self.counted_above, other.counted_above),
             answers: self.answers || other.answers,
             approval: self.approval || other.approval,
         }
     }
+}
+
+/// The smaller one of those that are there.
+fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 /// A rule that was broken.
@@ -296,6 +305,13 @@ impl Chain {
     /// Whether a rule looks into the body.
     pub fn needs_content(&self) -> bool {
         self.needs.content
+    }
+
+    /// Whether a rule goes by the count of input tokens of a body of so many
+    /// bytes.
+    pub fn counts_tokens(&self, body_bytes: u64) -> bool {
+        let above = self.needs.counted_above;
+        above.is_some_and(|above| body_bytes > above)
     }
 
     /// Whether a rule looks at what the model gives back.

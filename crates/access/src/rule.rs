@@ -69,6 +69,12 @@ pub trait Rule: Send + Sync + Debug {
         false
     }
 
+    /// Whether it goes by the count of input tokens: that of calls whose body
+    /// has more than so many bytes. `None`: of no call.
+    fn counts_tokens_above(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether it looks at what the model gives back.
     fn reads_answers(&self) -> bool {
         false

@@ -1,12 +1,12 @@
-//! Tokens of a request, estimated by classes of characters: no tokenizer, no
-//! table, good enough for bounds and declared as an estimate.
+//! Tokens of a request, estimated by its words: no tokenizer, no table, good
+//! enough for bounds and declared as an estimate.
+
+mod words;
 
 use contract::chat::{Chat, Part, PartKind, ToolKind};
 use contract::request::EmbedInput;
 use contract::{Request, Task};
 
-/// Characters of Latin text in one token, on average over public tokenizers.
-const LATIN_CHARS_PER_TOKEN: u64 = 4;
 /// Tokens that a message costs besides its text.
 const TOKENS_PER_TURN: u64 = 4;
 /// Tokens of an image whose size is not known.
@@ -69,16 +69,6 @@ fn part(part: &Part) -> u64 {
     }
 }
 
-/// ASCII at four characters a token, everything else (Chinese, Japanese,
-/// Korean, emoji) at one a token.
 fn text(words: &str) -> u64 {
-    let (mut ascii, mut other) = (0u64, 0u64);
-    for character in words.chars() {
-        if character.is_ascii() {
-            ascii += 1
-        } else {
-            other += 1
-        }
-    }
-    ascii.div_ceil(LATIN_CHARS_PER_TOKEN) + other
+    words::tokens(words)
 }

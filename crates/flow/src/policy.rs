@@ -108,10 +108,10 @@ impl Exchange {
         } else {
             None
         };
-        let input_tokens = match &asking.canonical {
-            Some(request) => crate::estimate::tokens(request),
-            // One token is a byte at least.
-            None => self.record.request.bytes,
+        let bytes = self.record.request.bytes;
+        let input_tokens = match chain.counts_tokens(bytes) {
+            true => crate::estimate::tokens(self.read(asking)?),
+            false => bytes,
         };
         Ok(Held {
             chain,

@@ -4,6 +4,7 @@
 mod approvals;
 mod faults;
 mod keys;
+mod length;
 mod metadata;
 mod models;
 mod observe;

@@ -238,6 +238,10 @@ impl Rule for Condition {
         self.uses.content()
     }
 
+    fn counts_tokens_above(&self) -> Option<u64> {
+        self.uses.input_tokens.then_some(0)
+    }
+
     fn request(&self, facts: &Facts<'_>) -> Finding {
         let empty;
         let content = match body::of(facts) {

@@ -7,13 +7,18 @@ use serde::Deserialize;
 use crate::facts::Facts;
 use crate::rule::{Finding, Kind, Rule, Streams, Wrong, schema_of, settings};
 
+/// Most tokens that a byte of a body may stand for: the shortest part that
+/// names an image has some forty bytes, and counts as a thousand tokens.
+const TOKENS_PER_BYTE_MAX: u64 = 25;
+
 pub(super) static KIND: Kind = Kind {
     name: "context_length",
     doc: "How long a call may be, in tokens. `tokens_max` is for the input; `total_tokens_max` is \
           for input and output together: a call that asks for more output than is left, or does \
           not say how much it wants, is held to what is left. The input is counted in the gateway, \
-          as an upper bound from the bytes of the call, so a limit close to what callers need \
-          refuses some that a provider would count as shorter.",
+          by words, signs and digits, as an estimate: leave some room between a limit and what \
+          callers need, because the vocabulary of a model may count a text as a third longer or \
+          shorter.",
     example: "{ tokens_max: 32000, total_tokens_max: 40000 }",
     streams: Streams::Before,
     schema: schema_of::<ContextLengthSettings>,
@@ -85,6 +90,14 @@ impl ContextLengthSettings {
 }
 
 impl Rule for ContextLengthSettings {
+    fn counts_tokens_above(&self) -> Option<u64> {
+        match (self.tokens_max, self.total_tokens_max) {
+            // What is left for the output hangs on each token.
+            (_, Some(_)) => Some(0),
+            (most, None) => most.map(|most| most / TOKENS_PER_BYTE_MAX),
+        }
+    }
+
     fn looks_at_places(&self) -> bool {
         false
     }

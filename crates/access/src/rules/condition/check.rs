@@ -56,6 +56,7 @@ pub(super) struct Uses {
     pub(super) tools: bool,
     pub(super) urls: bool,
     system: bool,
+    pub(super) input_tokens: bool,
 }
 
 impl Uses {
@@ -227,6 +228,7 @@ impl<'e> Look<'e> {
         }
         self.uses.anything = true;
         self.uses.tools |= name == "tools";
+        self.uses.input_tokens |= name == "input_tokens";
         self.uses.urls |= name == "urls";
         self.uses.system |= name == "system";
         Ok(())
