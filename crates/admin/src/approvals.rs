@@ -262,13 +262,5 @@ fn fault(error: &ApprovalsError) -> Reply {
             "Nothing was changed. Check the disk of the data folder",
         ),
     };
-    let said = error.to_string();
-    let mut letters = said.chars();
-    let said: String = letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .chain(letters)
-        .collect();
-    Reply::fault(status, code, &format!("{said}. {advice}."))
+    Reply::failed((status, code), &error.to_string(), advice)
 }

@@ -372,15 +372,7 @@ fn fault(error: KeysError) -> Reply {
             "Keys that are in force stay so. Check the disk of the data folder",
         ),
     };
-    let said = error.to_string();
-    let mut letters = said.chars();
-    let said: String = letters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .chain(letters)
-        .collect();
-    Reply::fault(status, code, &format!("{said}. {advice}."))
+    Reply::failed((status, code), &error.to_string(), advice)
 }
 
 #[cfg(test)]

@@ -63,6 +63,14 @@ impl Reply {
         Self::whole(status, "application/json", body)
     }
 
+    /// As [`Reply::fault`]: what failed, as a sentence, and what to do.
+    pub(crate) fn failed((status, code): (u16, &str), said: &str, advice: &str) -> Self {
+        let mut letters = said.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        let said: String = first.chain(letters).collect();
+        Self::fault(status, code, &format!("{said}. {advice}."))
+    }
+
     /// As [`Reply::fault`], with more fields beside `code` and `message`.
     pub(crate) fn fault_with(status: u16, code: &str, message: &str, more: Value) -> Self {
         let mut error = serde_json::json!({"code": code, "message": message});

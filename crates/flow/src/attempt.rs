@@ -78,13 +78,7 @@ impl Exchange {
         prepared: Prepared,
         inbound: Inbound,
     ) -> Result<Arrived, Fault> {
-        let streamed = inbound.headers.get(CONTENT_TYPE).is_some_and(|value| {
-            let wanted = prepared.dialect.framing().content_type().as_bytes();
-            value
-                .as_bytes()
-                .get(..wanted.len())
-                .is_some_and(|head| head.eq_ignore_ascii_case(wanted))
-        });
+        let streamed = is_stream_of(prepared.dialect, &inbound);
         if asking.survey.stream && streamed {
             let mut stream = Streaming::new(self, asking, provider, prepared, inbound);
             stream.commit(self).await?;
@@ -173,6 +167,15 @@ impl Exchange {
             attempt.fault = Some(FaultNote::from(fault));
         }
     }
+}
+
+/// Whether an answer says that it is a stream in the framing of a dialect.
+pub(crate) fn is_stream_of(dialect: &dyn Dialect, inbound: &Inbound) -> bool {
+    inbound.headers.get(CONTENT_TYPE).is_some_and(|value| {
+        let wanted = dialect.framing().content_type().as_bytes();
+        let head = value.as_bytes().get(..wanted.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(wanted))
+    })
 }
 
 fn encoded() -> Fault {

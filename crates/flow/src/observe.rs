@@ -25,6 +25,7 @@ use plan::ProviderPlan;
 use routing::Candidate;
 
 use crate::asking::Asking;
+use crate::attempt::is_stream_of;
 use crate::exchange::Exchange;
 use crate::faults::wire_fault;
 use crate::prepare::{endpoint, forward, usual_headers};
@@ -179,11 +180,7 @@ impl Exchange {
         let inbound = self.flow.wire.send(outbound).await.map_err(wire_fault)?;
         self.mark_head(&inbound);
         let headers = self.passed_headers(&inbound);
-        let framing = self.dialect.framing().content_type();
-        let is_stream = inbound.headers.get(CONTENT_TYPE).is_some_and(|value| {
-            let value = value.as_bytes().get(..framing.len());
-            value.is_some_and(|head| head.eq_ignore_ascii_case(framing.as_bytes()))
-        });
+        let is_stream = is_stream_of(self.dialect, &inbound);
         if asking.survey.stream && is_stream && inbound.status.is_success() {
             return Ok(Passed::Stream(headers, inbound, provider.clone()));
         }

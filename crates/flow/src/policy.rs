@@ -111,6 +111,7 @@ impl Exchange {
         let bytes = self.record.request.bytes;
         let input_tokens = match chain.counts_tokens(bytes) {
             true => crate::estimate::tokens(self.read(asking)?),
+            // No rule goes by the count of so short a body.
             false => bytes,
         };
         Ok(Held {
@@ -218,9 +219,13 @@ impl Exchange {
 
     /// What the decision read, for whoever decides it again.
     pub(crate) fn note_facts(&mut self, held: &Held, verdict: &Verdict) {
+        let length = match held.chain.counts_tokens(self.record.request.bytes) {
+            true => "input_tokens",
+            false => "input_bytes",
+        };
         let mut readings = vec![
             reading("rules", Value::Int(i64::from(verdict.asked))),
-            reading("input_tokens", Value::Int(saturated(held.input_tokens))),
+            reading(length, Value::Int(saturated(held.input_tokens))),
         ];
         if let Some(address) = held.address {
             readings.push(reading("address", Value::Word(address.to_string().into())));

@@ -31,6 +31,7 @@ pub mod process;
 pub mod reader;
 mod recover;
 pub mod segment;
+mod sqlite;
 pub mod verify;
 mod writer;
 

@@ -46,6 +46,23 @@ fn a_limit_in_tokens_is_no_limit_in_bytes() {
     }
 }
 
+/// What was not counted does not stand in the record as if it were.
+#[test]
+fn the_record_tells_a_count_from_a_size() {
+    let named = |settings: Value| {
+        let world = world(&rule("context_length", settings), answer(false, false));
+        world.call(super::CHAT, &call("look", 0));
+        let decisions = &world.records()[0].decisions;
+        let readings = decisions.iter().flat_map(|it| &it.readings);
+        let mut names = readings.map(|it| it.name.to_string());
+        names.find(|name| name.starts_with("input_"))
+    };
+    let counted = named(json!({"total_tokens_max": 4_000}));
+    assert_eq!(counted.as_deref(), Some("input_tokens"));
+    let not_counted = named(json!({"tokens_max": 1_000_000}));
+    assert_eq!(not_counted.as_deref(), Some("input_bytes"));
+}
+
 #[test]
 fn images_that_only_a_url_names_are_counted() {
     let limit = || rule("context_length", json!({"tokens_max": 4_000}));

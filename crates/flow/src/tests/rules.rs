@@ -459,7 +459,9 @@ pub(super) fn again(
         operation: Operation::Chat,
         model: &model,
         stream: record.request.stream,
-        input_tokens: number("input_tokens").expect("it is recorded"),
+        input_tokens: number("input_tokens")
+            .or(number("input_bytes"))
+            .expect("it is recorded"),
         output_tokens_max: record.request.output_tokens_max.map(u64::from),
         address: None,
         now_s: record.arrived_us / 1_000_000,

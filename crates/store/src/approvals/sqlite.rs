@@ -7,22 +7,17 @@
 //! `is_open` do not say; the row itself is JSON.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rusqlite::{
-    Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params,
-};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
 use super::{ApprovalFilter, ApprovalLimits, ApprovalRow, Approvals, ApprovalsError, Open, Vote};
-use crate::private;
+use crate::sqlite::{NotOpened, SqliteFile, Tables};
 
-/// Version of the tables.
-const VERSION: i64 = 2;
-/// Longest wait for another process that writes.
-const BUSY: Duration = Duration::from_secs(5);
-
-const TABLES: &str = "
+const TABLES: Tables = Tables {
+    version: 2,
+    sql: SQL,
+};
+const SQL: &str = "
 CREATE TABLE approvals(
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -41,7 +36,7 @@ const OPEN: &str = "standing IN ('pending', 'approved') AND expires_us > :now";
 
 /// Approvals in a SQLite file.
 pub struct SqliteApprovals {
-    connection: Mutex<Connection>,
+    file: SqliteFile,
     limits: ApprovalLimits,
 }
 
@@ -59,63 +54,27 @@ impl SqliteApprovals {
     /// # Errors
     /// As [`SqliteApprovals::open`].
     pub fn with_limits(path: &Path, limits: ApprovalLimits) -> Result<Self, ApprovalsError> {
-        // SQLite gives the files beside it the permissions of the file itself.
-        private::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        private::file(path)?;
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match version {
-            0 => {
-                transaction.execute_batch(TABLES)?;
-                transaction.pragma_update(None, "user_version", VERSION)?;
-            }
-            VERSION => {}
-            other => {
-                return Err(ApprovalsError::Foreign(format!(
-                    "{} has version {other}, and this gateway knows {VERSION}. Use the gateway \
-                     that wrote it, or move the file away: open approvals are then asked anew.",
-                    path.display()
-                )));
-            }
-        }
-        transaction.commit()?;
-        Ok(Self {
-            connection: Mutex::new(connection),
-            limits,
-        })
+        let file = SqliteFile::open(path, &TABLES).map_err(|error| not_opened(path, error))?;
+        Ok(Self { file, limits })
     }
+}
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A transaction that was left early is rolled back by its drop.
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs a change; what it returns is on the disk.
-    fn change<T>(
-        &self,
-        act: impl FnOnce(&Transaction<'_>) -> Result<T, ApprovalsError>,
-    ) -> Result<T, ApprovalsError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = act(&transaction)?;
-        transaction.commit()?;
-        Ok(done)
+/// Says which file it is and what to do.
+fn not_opened(path: &Path, error: NotOpened) -> ApprovalsError {
+    match error {
+        NotOpened::Foreign(why) => ApprovalsError::Foreign(format!(
+            "{} cannot be used as the store of approvals: {why}. Use the gateway that wrote it, \
+             bring it back from a backup, or move it away: open approvals are then asked anew.",
+            path.display()
+        )),
+        NotOpened::Sqlite(error) => ApprovalsError::Sqlite(error),
+        NotOpened::Io(error) => ApprovalsError::Io(error),
     }
 }
 
 impl Approvals for SqliteApprovals {
     fn ask(&self, row: &ApprovalRow) -> Result<ApprovalRow, ApprovalsError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             if let Some(same) = same(transaction, row)? {
                 return Ok(same);
             }
@@ -151,11 +110,11 @@ impl Approvals for SqliteApprovals {
     }
 
     fn find(&self, id: &str) -> Result<Option<ApprovalRow>, ApprovalsError> {
-        Ok(find(&self.connection(), id)?)
+        Ok(find(&self.file.lock(), id)?)
     }
 
     fn vote(&self, id: &str, vote: &Vote) -> Result<ApprovalRow, ApprovalsError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let row = find(transaction, id)?.ok_or(ApprovalsError::Unknown)?;
             let row = row.voted(vote)?;
             update(transaction, &row)?;
@@ -164,7 +123,7 @@ impl Approvals for SqliteApprovals {
     }
 
     fn spend(&self, id: &str, by: &str, now_us: u64) -> Result<bool, ApprovalsError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let row = find(transaction, id)?.and_then(|row| row.spent(by, now_us));
             match row {
                 Some(row) => update(transaction, &row).map(|()| true),
@@ -174,7 +133,7 @@ impl Approvals for SqliteApprovals {
     }
 
     fn list(&self, filter: &ApprovalFilter) -> Result<Vec<ApprovalRow>, ApprovalsError> {
-        let connection = self.connection();
+        let connection = self.file.lock();
         let mut statement = connection.prepare_cached(
             "SELECT id, number, row FROM approvals
              WHERE number < coalesce(:before, 9223372036854775807)
@@ -197,7 +156,7 @@ impl Approvals for SqliteApprovals {
     }
 
     fn pending(&self, now_us: u64) -> Result<u64, ApprovalsError> {
-        let connection = self.connection();
+        let connection = self.file.lock();
         let mut statement = connection.prepare_cached(
             "SELECT count(*) FROM approvals WHERE standing = 'pending' AND expires_us > :now",
         )?;

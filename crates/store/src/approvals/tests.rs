@@ -53,6 +53,17 @@ fn a_file_of_another_version_is_not_touched() {
 }
 
 #[test]
+fn a_damaged_file_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("approvals.sqlite");
+    std::fs::write(&path, "not a database ".repeat(100)).unwrap();
+    let refused = SqliteApprovals::open(&path).err().unwrap().to_string();
+    assert!(refused.contains("approvals.sqlite"), "{refused}");
+    assert!(refused.contains("damaged"), "{refused}");
+    assert!(refused.contains("backup"), "{refused}");
+}
+
+#[test]
 fn a_question_is_the_same_if_all_it_is_bound_to_is() {
     let changes: [fn(&mut ApprovalRow); 10] = [
         |it| it.tenant = "other".into(),

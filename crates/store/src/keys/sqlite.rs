@@ -6,29 +6,22 @@
 //! Deliberately not here: beginning anew when the file is damaged. Nothing can
 //! fill it again, so that is for people with a backup to decide.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::path::Path;
 
 use rusqlite::types::Type;
-use rusqlite::{
-    Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, named_params,
-};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, named_params};
 
 use super::{
     KEYS_ACTIVE_MAX, KEYS_PAGE_MAX, KeyCounts, KeyFilter, KeyRow, Keys, KeysError, OnRevoke,
     SecretRow,
 };
-use crate::private;
+use crate::sqlite::{NotOpened, SqliteFile, Tables};
 
-/// Version of the tables.
-const VERSION: i64 = 1;
-/// Longest wait for another process that writes.
-const BUSY: Duration = Duration::from_secs(5);
-/// Prepared statements that are kept.
-const STATEMENTS_KEPT: usize = 16;
-
-const TABLES: &str = "
+const TABLES: Tables = Tables {
+    version: 1,
+    sql: SQL,
+};
+const SQL: &str = "
 CREATE TABLE keys(
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
@@ -65,7 +58,7 @@ const IS_ACTIVE: &str = "revoked_us IS NULL AND (expires_us IS NULL OR expires_u
 
 /// Keys in a SQLite file.
 pub struct SqliteKeys {
-    connection: Mutex<Connection>,
+    file: SqliteFile,
     active_max: u64,
 }
 
@@ -83,50 +76,14 @@ impl SqliteKeys {
     /// # Errors
     /// As [`SqliteKeys::open`].
     pub fn with_limit(path: &Path, active_max: u64) -> Result<Self, KeysError> {
-        // SQLite gives the files beside it the permissions of the file itself.
-        private::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        for path in files(path) {
-            private::file(&path)?;
-        }
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        prepare(&mut connection).map_err(|error| name_foreign(path, error))?;
-        Ok(Self {
-            connection: Mutex::new(connection),
-            active_max,
-        })
-    }
-
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        // A transaction that was left early is rolled back by its drop.
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs a change; what it returns is on the disk.
-    fn change<T>(
-        &self,
-        act: impl FnOnce(&Transaction<'_>) -> Result<T, KeysError>,
-    ) -> Result<T, KeysError> {
-        let mut connection = self.connection();
-        // Takes the lock of writers at once, so that what is read is not
-        // outdated when it is written.
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let done = act(&transaction)?;
-        transaction.commit()?;
-        Ok(done)
+        let file = SqliteFile::open(path, &TABLES).map_err(|error| not_opened(path, error))?;
+        Ok(Self { file, active_max })
     }
 }
 
 impl Keys for SqliteKeys {
     fn create(&self, row: &KeyRow) -> Result<KeyRow, KeysError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let sql = format!("SELECT count(*) FROM keys WHERE {IS_ACTIVE}");
             let active: u64 = transaction
                 .prepare_cached(&sql)?
@@ -151,7 +108,7 @@ impl Keys for SqliteKeys {
     }
 
     fn replace(&self, row: &KeyRow) -> Result<KeyRow, KeysError> {
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let before = find(transaction, &row.id)?.ok_or(KeysError::Unknown)?;
             if before.change != row.change {
                 return Err(KeysError::Changed);
@@ -170,7 +127,7 @@ impl Keys for SqliteKeys {
     }
 
     fn find(&self, id: &str) -> Result<Option<KeyRow>, KeysError> {
-        Ok(find(&self.connection(), id)?)
+        Ok(find(&self.file.lock(), id)?)
     }
 
     fn list(&self, filter: &KeyFilter) -> Result<Vec<KeyRow>, KeysError> {
@@ -187,7 +144,7 @@ impl Keys for SqliteKeys {
                      ELSE 'active' END)
              ORDER BY number DESC LIMIT :limit"
         );
-        let connection = self.connection();
+        let connection = self.file.lock();
         let mut statement = connection.prepare_cached(&sql)?;
         let rows = statement.query_map(
             named_params! {
@@ -205,14 +162,14 @@ impl Keys for SqliteKeys {
 
     fn changed_after(&self, change: u64) -> Result<Vec<KeyRow>, KeysError> {
         let sql = format!("SELECT {COLUMNS} FROM keys WHERE change > :change ORDER BY change");
-        let connection = self.connection();
+        let connection = self.file.lock();
         let mut statement = connection.prepare_cached(&sql)?;
         let rows = statement.query_map(named_params! {":change": within(change)}, read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     fn last_change(&self) -> Result<u64, KeysError> {
-        let connection = self.connection();
+        let connection = self.file.lock();
         let mut statement = connection.prepare_cached("SELECT change FROM state")?;
         Ok(statement.query_row([], |row| row.get(0))?)
     }
@@ -221,7 +178,7 @@ impl Keys for SqliteKeys {
         if used.is_empty() {
             return Ok(());
         }
-        self.change(|transaction| {
+        self.file.change(|transaction| {
             let mut statement = transaction.prepare_cached(
                 "UPDATE keys SET last_used_us = max(coalesce(last_used_us, 0), :us) WHERE id = :id",
             )?;
@@ -241,7 +198,7 @@ impl Keys for SqliteKeys {
                     count(*) FILTER (WHERE revoked_us IS NOT NULL) FROM keys"
         );
         let now = within(now_us);
-        let connection = self.connection();
+        let connection = self.file.lock();
         let mut counts =
             connection
                 .prepare_cached(&sql)?
@@ -271,60 +228,17 @@ fn within(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn prepare(connection: &mut Connection) -> Result<(), KeysError> {
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    // Two processes may come at once to an empty file.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match version {
-        VERSION => {}
-        0 => {
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-        }
-        other => {
-            return Err(KeysError::Foreign(format!(
-                "it has version {other}, and this gateway knows version {VERSION}"
-            )));
-        }
-    }
-    transaction.commit()?;
-    Ok(())
-}
-
 /// Says which file it is and what to do.
-fn name_foreign(path: &Path, error: KeysError) -> KeysError {
-    let damaged = |error: &rusqlite::Error| {
-        matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
-        )
-    };
-    let why = match &error {
-        KeysError::Foreign(why) => why.clone(),
-        KeysError::Sqlite(error) if damaged(error) => "it is damaged, or not such a file".into(),
-        KeysError::Sqlite(_)
-        | KeysError::Io(_)
-        | KeysError::Taken
-        | KeysError::Unknown
-        | KeysError::Changed
-        | KeysError::Full(_) => return error,
-    };
-    KeysError::Foreign(format!(
-        "{} cannot be used as the store of virtual keys: {why}. Bring it back from a backup, or \
-         move it away and make the keys anew.",
-        path.display()
-    ))
-}
-
-/// The file and those that SQLite keeps beside it.
-fn files(path: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    })
+fn not_opened(path: &Path, error: NotOpened) -> KeysError {
+    match error {
+        NotOpened::Foreign(why) => KeysError::Foreign(format!(
+            "{} cannot be used as the store of virtual keys: {why}. Bring it back from a backup, \
+             or move it away and make the keys anew.",
+            path.display()
+        )),
+        NotOpened::Sqlite(error) => KeysError::Sqlite(error),
+        NotOpened::Io(error) => KeysError::Io(error),
+    }
 }
 
 fn next_change(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
