@@ -20,6 +20,7 @@ use judge::Admission;
 use store::{ApprovalLane, ApprovalRow, ApprovalState, ApprovalsError, NeedRow};
 
 use crate::exchange::Exchange;
+use crate::faults::internal;
 use crate::held::Held;
 use crate::policy::reading;
 use crate::reply::APPROVAL;
@@ -217,7 +218,7 @@ impl Exchange {
     /// Uses the approval that was shown: it works once.
     async fn use_shown(&mut self, shown: Shown) -> Result<(), Fault> {
         let Some(lane) = self.flow.approvals.clone() else {
-            return Ok(());
+            return Err(internal("an approval was found where none are kept"));
         };
         let (row, now_us) = (shown.row, self.now_us());
         let state = row.state(now_us);

@@ -33,6 +33,7 @@ pub(crate) fn tend(house: House, plans: Arc<Plans>) -> io::Result<Rounds> {
         clock: RealClock::new(),
         on: None,
         trouble: false,
+        lags: false,
     };
     Rounds::start("roll-out", LOOK_EVERY, move |is_over| {
         if !is_over {
@@ -49,19 +50,32 @@ struct Watch {
     on: Option<(Arc<Sides>, Window)>,
     /// The end of this one could not be noted, which was said.
     trouble: bool,
+    /// What another process changed could not be read, which was said.
+    lags: bool,
 }
 
 impl Watch {
+    /// Takes in what another process changed; trouble is said once.
+    fn keep_up(&mut self) {
+        if !self.plans.is_behind() {
+            return;
+        }
+        let lagged = self.lags;
+        let tried = catch_up(&self.plans);
+        self.lags = tried.is_err();
+        if let Err(error) = tried
+            && !lagged
+        {
+            crate::say(&error.to_string());
+        }
+    }
+
     fn look(&mut self) {
         // A process that drains leaves the roll-out to the one after it.
         if !self.house.health.is_ready() {
             return;
         }
-        if self.plans.is_behind()
-            && let Err(error) = catch_up(&self.plans)
-        {
-            crate::say(&error.to_string());
-        }
+        self.keep_up();
         let in_force = self.house.plan.load_full();
         let on = in_force.rollout.as_ref();
         let condition = on.and_then(|rollout| Some((rollout, rollout.abort.as_ref()?)));
