@@ -4,6 +4,21 @@
 //! Deliberately not here: where counters live (`store`), when they are asked
 //! (`flow`), and how anything is written down (`plan`, `evidence`).
 
+pub mod book;
+pub mod counters;
 pub mod money;
+pub mod quota;
+pub mod quotas;
+pub mod subject;
+pub mod window;
 
+pub use book::{Admitted, Book, Breach, Draw, Draws, Level, Refused, Want};
+pub use counters::{Counters, LocalCounters};
 pub use money::{Money, MoneyError};
+pub use quota::{
+    Action, Amounts, Hold, Measure, Override, Pace, Queue, Quota, QuotaKind, QuotaSpec, Scope,
+    Threshold,
+};
+pub use quotas::{Quotas, Wants};
+pub use subject::{Attempted, Dimension, Subject};
+pub use window::{CalendarUnit, Span, Window};

@@ -1,0 +1,520 @@
+//! The counters: what was settled, what is reserved, and whether more fits.
+//!
+//! Admission is all or nothing over every counter of a call. For each of them
+//! settled + reserved + new <= limit holds at the moment of admission, so
+//! calls at the same time overspend nothing. What is reserved in a window is
+//! settled in that window, under the very key that was touched.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::quota::{Hold, Measure, Pace, Quota, QuotaKind};
+use crate::subject::Subject;
+use crate::window::Span;
+
+/// Most counters that are kept at once. Values of some dimensions come from
+/// callers, who must not fill the memory.
+pub const COUNTERS_MAX: usize = 1_000_000;
+/// Most quotas that one call, or one attempt, is counted by.
+pub const DRAWS_MAX: usize = 32;
+
+/// What a call wants of a quota.
+#[derive(Clone, Copy, Debug)]
+pub struct Want<'q> {
+    /// The quota.
+    pub quota: &'q Arc<Quota>,
+    /// The counter, of [`Quota::counter`].
+    pub counter: u128,
+    /// How much.
+    pub amount: i64,
+}
+
+/// What was taken of a counter. It must be settled, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// Name of the quota.
+    pub quota: Arc<str>,
+    /// Rate limit or budget.
+    pub kind: QuotaKind,
+    /// What is counted.
+    pub measure: Measure,
+    /// The counter.
+    pub counter: u128,
+    /// Whose counter, for people.
+    pub scope: Arc<str>,
+    /// The window, or the piece of a sliding one; [`Span::NONE`] where nothing
+    /// is left to be settled.
+    pub span: Span,
+    /// How long what is settled counts after the end of its piece,
+    /// microseconds; 0 except in sliding windows.
+    pub after_us: u64,
+    /// How much is reserved.
+    pub amount: i64,
+    /// What was settled and reserved before.
+    pub level: i64,
+    /// The limit at that moment.
+    pub limit: i64,
+}
+
+/// All that one admission took.
+pub type Draws = SmallVec<[Draw; 6]>;
+
+/// Why something does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// The quota.
+    pub quota: Arc<str>,
+    /// Rate limit or budget.
+    pub kind: QuotaKind,
+    /// What it does about it.
+    pub hold: Hold,
+    /// What is counted.
+    pub measure: Measure,
+    /// The counter.
+    pub counter: u128,
+    /// Whose counter, for people.
+    pub scope: Arc<str>,
+    /// What is settled and reserved.
+    pub level: i64,
+    /// The limit.
+    pub limit: i64,
+    /// How much was wanted.
+    pub wanted: i64,
+    /// When it may fit, as far as that is known: the window's end, the next
+    /// cell. Microseconds since the Unix epoch. `None` where only another call
+    /// that ends makes room, and where it never fits.
+    pub free_us: Option<u64>,
+    /// It does not fit into an empty window either.
+    pub never: bool,
+}
+
+/// What came of an admission.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// What was taken.
+    pub draws: Draws,
+    /// What would have been refused, had the quota been enforced.
+    pub would_refuse: Vec<Breach>,
+}
+
+/// Nothing was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It does not fit. The first breach that refuses, and all others.
+    Breached(Vec<Breach>),
+    /// There are too many counters; see [`COUNTERS_MAX`].
+    Full,
+    /// The counters cannot be asked.
+    Unavailable,
+}
+
+/// What stands in a counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Name of the quota.
+    pub quota: Arc<str>,
+    /// What is counted.
+    pub measure: Measure,
+    /// The counter.
+    pub counter: u128,
+    /// Whose counter, for people.
+    pub scope: Arc<str>,
+    /// The window.
+    pub span: Span,
+    /// Settled.
+    pub settled: i64,
+    /// Reserved.
+    pub reserved: i64,
+}
+
+/// All counters of one process.
+#[derive(Debug)]
+pub struct Book {
+    buckets: HashMap<u128, Bucket>,
+    buckets_max: usize,
+    /// The sum of what calls cost beyond what was reserved for them, by
+    /// measure: estimation debt.
+    debts: [i64; Measure::ALL.len()],
+}
+
+#[derive(Debug)]
+struct Bucket {
+    quota: Arc<str>,
+    measure: Measure,
+    scope: Arc<str>,
+    /// The theoretical arrival time of the next cell, microseconds.
+    next_us: u64,
+    /// As [`Draw::after_us`].
+    after_us: u64,
+    pieces: SmallVec<[Piece; 1]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    span: Span,
+    settled: i64,
+    reserved: i64,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self::new(COUNTERS_MAX)
+    }
+}
+
+/// What a counter would be after an admission.
+enum Next {
+    /// The cell after this one.
+    Cell(u64),
+    /// So much more in this piece.
+    Piece(Span),
+}
+
+/// What was found about one want.
+struct Look {
+    next: Next,
+    level: i64,
+    limit: i64,
+    fits: bool,
+    free_us: Option<u64>,
+    never: bool,
+}
+
+impl Book {
+    /// With room for so many counters.
+    pub fn new(buckets_max: usize) -> Self {
+        Self {
+            buckets: HashMap::new(),
+            buckets_max,
+            debts: [0; Measure::ALL.len()],
+        }
+    }
+
+    /// Takes all that is wanted, or nothing.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn admit(
+        &mut self,
+        now_us: u64,
+        subject: &Subject<'_>,
+        wants: &[Want<'_>],
+    ) -> Result<Admitted, Refused> {
+        let mut looks: SmallVec<[Look; 8]> = SmallVec::new();
+        let mut breaches = Vec::new();
+        let mut new = 0;
+        for want in wants {
+            self.set_back(now_us, want);
+            let bucket = self.buckets.get(&want.counter);
+            new += usize::from(bucket.is_none());
+            let look = look(now_us, want, bucket);
+            if !look.fits {
+                breaches.push(breach(subject, want, &look));
+            }
+            looks.push(look);
+        }
+        if breaches.iter().any(|it| it.hold == Hold::Enforce) {
+            return Err(Refused::Breached(breaches));
+        }
+        if self.buckets.len() + new > self.buckets_max {
+            self.sweep(now_us);
+            if self.buckets.len() + new > self.buckets_max {
+                return Err(Refused::Full);
+            }
+        }
+        let draws = wants.iter().zip(looks);
+        let draws = draws.map(|(want, look)| self.take(subject, want, &look));
+        Ok(Admitted {
+            draws: draws.collect(),
+            would_refuse: breaches,
+        })
+    }
+
+    /// A clock that was set back must not lock callers out for that long: the
+    /// next cell is never further away than all cells together.
+    fn set_back(&mut self, now_us: u64, want: &Want<'_>) {
+        if let Pace::Gcra { period_us, burst } = want.quota.pace
+            && let Some(per_call) = per_call(want.quota.limit_at(now_us), period_us)
+            && let Some(bucket) = self.buckets.get_mut(&want.counter)
+        {
+            let latest = now_us.saturating_add(per_call.saturating_mul(burst.max(1)));
+            bucket.next_us = bucket.next_us.min(latest);
+        }
+    }
+
+    fn take(&mut self, subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Draw {
+        let bucket = self.buckets.entry(want.counter).or_insert_with(|| Bucket {
+            quota: want.quota.name.clone(),
+            measure: want.quota.measure,
+            scope: want.quota.scope.text(subject).into(),
+            next_us: 0,
+            after_us: after_us(want.quota),
+            pieces: SmallVec::new(),
+        });
+        let span = match look.next {
+            Next::Cell(next_us) => {
+                bucket.next_us = next_us;
+                Span::NONE
+            }
+            Next::Piece(span) => {
+                let piece = bucket.piece(span);
+                piece.reserved = piece.reserved.saturating_add(want.amount);
+                span
+            }
+        };
+        Draw {
+            quota: bucket.quota.clone(),
+            kind: want.quota.kind,
+            measure: want.quota.measure,
+            counter: want.counter,
+            scope: bucket.scope.clone(),
+            span,
+            after_us: bucket.after_us,
+            amount: want.amount,
+            level: look.level,
+            limit: look.limit,
+        }
+    }
+
+    /// Settles what was reserved to what it came to. More than was reserved is
+    /// taken too, and is debt. Returns the debt.
+    pub fn settle(&mut self, draw: &Draw, actual: i64) -> i64 {
+        let actual = actual.max(0);
+        let Some(bucket) = self.counted(draw) else {
+            return 0;
+        };
+        let piece = bucket.piece(draw.span);
+        piece.reserved = piece.reserved.saturating_sub(draw.amount).max(0);
+        if draw.measure == Measure::Concurrency {
+            return 0;
+        }
+        piece.settled = piece.settled.saturating_add(actual);
+        let debt = actual.saturating_sub(draw.amount).max(0);
+        let all = &mut self.debts[draw.measure as usize];
+        *all = all.saturating_add(debt);
+        debt
+    }
+
+    /// Reserves again what a call holds that another process, or one that
+    /// died, began.
+    pub fn restore(&mut self, draw: &Draw) {
+        if let Some(bucket) = self.counted(draw) {
+            let piece = bucket.piece(draw.span);
+            piece.reserved = piece.reserved.saturating_add(draw.amount);
+        }
+    }
+
+    /// The bucket of a draw; `None` for cells, which are not given back.
+    fn counted(&mut self, draw: &Draw) -> Option<&mut Bucket> {
+        if draw.span == Span::NONE {
+            return None;
+        }
+        Some(self.buckets.entry(draw.counter).or_insert_with(|| Bucket {
+            quota: draw.quota.clone(),
+            measure: draw.measure,
+            scope: draw.scope.clone(),
+            next_us: 0,
+            after_us: draw.after_us,
+            pieces: SmallVec::new(),
+        }))
+    }
+
+    /// What stands in the counters of a call, without taking anything.
+    pub fn level(&self, now_us: u64, want: &Want<'_>) -> i64 {
+        look(now_us, want, self.buckets.get(&want.counter)).level
+    }
+
+    /// Estimation debt of a measure since the start: what calls came to beyond
+    /// what was reserved for them.
+    pub fn debt(&self, measure: Measure) -> i64 {
+        self.debts[measure as usize]
+    }
+
+    /// Every counter that is kept.
+    pub fn levels(&self) -> impl Iterator<Item = Level> + '_ {
+        self.buckets.iter().flat_map(|(counter, bucket)| {
+            bucket.pieces.iter().map(|piece| Level {
+                quota: bucket.quota.clone(),
+                measure: bucket.measure,
+                counter: *counter,
+                scope: bucket.scope.clone(),
+                span: piece.span,
+                settled: piece.settled,
+                reserved: piece.reserved,
+            })
+        })
+    }
+
+    /// How many counters are kept.
+    pub fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// Lets go of windows that have passed and hold nothing that is reserved.
+    pub fn sweep(&mut self, now_us: u64) {
+        self.buckets.retain(|_, bucket| {
+            bucket.drop_passed(now_us);
+            !bucket.pieces.is_empty() || bucket.next_us > now_us
+        });
+    }
+}
+
+impl Bucket {
+    /// The piece of a span; made if there is none.
+    fn piece(&mut self, span: Span) -> &mut Piece {
+        let known = self.pieces.iter().position(|piece| piece.span == span);
+        let at = known.unwrap_or_else(|| {
+            self.drop_passed(span.from_us);
+            self.pieces.push(Piece {
+                span,
+                settled: 0,
+                reserved: 0,
+            });
+            self.pieces.len() - 1
+        });
+        &mut self.pieces[at]
+    }
+
+    fn drop_passed(&mut self, now_us: u64) {
+        let after_us = self.after_us;
+        self.pieces.retain(|piece| {
+            let is_over = piece.span.until_us.saturating_add(after_us) <= now_us;
+            let is_empty = piece.span == Span::ALWAYS && piece.settled == 0;
+            piece.reserved > 0 || !is_over && !is_empty
+        });
+    }
+}
+
+fn after_us(quota: &Quota) -> u64 {
+    match &quota.pace {
+        Pace::Window(window) => window.sliding_us().unwrap_or(0),
+        Pace::Gcra { .. } | Pace::Permits => 0,
+    }
+}
+
+fn look(now_us: u64, want: &Want<'_>, bucket: Option<&Bucket>) -> Look {
+    let limit = want.quota.limit_at(now_us);
+    match &want.quota.pace {
+        Pace::Gcra { period_us, burst } => cell(now_us, limit, (*period_us, *burst), bucket),
+        Pace::Permits => level_in(want, limit, Span::ALWAYS, bucket, |_| true),
+        Pace::Window(window) => {
+            let known = bucket.and_then(|bucket| {
+                let mut spans = bucket.pieces.iter().map(|piece| piece.span);
+                spans.find(|span| span.holds(now_us))
+            });
+            let span = known.unwrap_or_else(|| window.span(now_us));
+            match window.sliding_us() {
+                None => level_in(want, limit, span, bucket, |piece| piece.span == span),
+                Some(length) => {
+                    let from_us = now_us.saturating_sub(length);
+                    let within = |piece: &Piece| piece.span.until_us > from_us;
+                    let mut look = level_in(want, limit, span, bucket, within);
+                    if !look.fits {
+                        look.free_us = room_at(want, limit, length, bucket);
+                    }
+                    look
+                }
+            }
+        }
+    }
+}
+
+fn level_in(
+    want: &Want<'_>,
+    limit: i64,
+    span: Span,
+    bucket: Option<&Bucket>,
+    within: impl Fn(&Piece) -> bool,
+) -> Look {
+    let pieces = bucket.map_or(&[][..], |bucket| &bucket.pieces);
+    let level = pieces.iter().filter(|piece| within(piece));
+    let level = level.fold(0_i64, |sum, piece| {
+        sum.saturating_add(piece.settled)
+            .saturating_add(piece.reserved)
+    });
+    let never = want.amount > limit;
+    Look {
+        next: Next::Piece(span),
+        level,
+        limit,
+        fits: level.saturating_add(want.amount) <= limit,
+        free_us: (!never && span.until_us != u64::MAX).then_some(span.until_us),
+        never,
+    }
+}
+
+/// When enough of a sliding window has left it.
+fn room_at(want: &Want<'_>, limit: i64, length: u64, bucket: Option<&Bucket>) -> Option<u64> {
+    let mut pieces: Vec<Piece> = bucket?.pieces.to_vec();
+    pieces.sort_by_key(|piece| piece.span.from_us);
+    let sum = |pieces: &[Piece]| {
+        pieces.iter().fold(0_i64, |sum, piece| {
+            sum.saturating_add(piece.settled)
+                .saturating_add(piece.reserved)
+        })
+    };
+    (0..pieces.len()).find_map(|gone| {
+        let left = sum(&pieces[gone + 1..]).saturating_add(want.amount);
+        (left <= limit).then(|| pieces[gone].span.until_us.saturating_add(length))
+    })
+}
+
+fn cell(now_us: u64, limit: i64, pace: (u64, u64), bucket: Option<&Bucket>) -> Look {
+    let (period_us, burst) = pace;
+    let Some(per_call) = per_call(limit, period_us) else {
+        return Look {
+            next: Next::Cell(0),
+            level: 0,
+            limit,
+            fits: false,
+            free_us: None,
+            never: true,
+        };
+    };
+    let tolerance = per_call.saturating_mul(burst.max(1));
+    let latest = now_us.saturating_add(tolerance);
+    let next_us = bucket.map_or(0, |bucket| bucket.next_us);
+    let from_us = next_us.clamp(now_us, latest);
+    let after_us = from_us.saturating_add(per_call);
+    let used = (from_us - now_us).div_ceil(per_call);
+    Look {
+        next: Next::Cell(after_us),
+        level: i64::try_from(used).unwrap_or(i64::MAX),
+        limit: i64::try_from(burst.max(1)).unwrap_or(i64::MAX),
+        fits: after_us <= latest,
+        free_us: Some(after_us.saturating_sub(tolerance)),
+        never: false,
+    }
+}
+
+/// Microseconds between two cells; `None` where there are none.
+fn per_call(limit: i64, period_us: u64) -> Option<u64> {
+    let limit = u64::try_from(limit).ok().filter(|limit| *limit > 0)?;
+    Some((period_us / limit).max(1))
+}
+
+fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
+    Breach {
+        quota: want.quota.name.clone(),
+        kind: want.quota.kind,
+        hold: want.quota.hold,
+        measure: want.quota.measure,
+        counter: want.counter,
+        scope: want.quota.scope.text(subject).into(),
+        level: look.level,
+        limit: look.limit,
+        wanted: want.amount,
+        free_us: look.free_us,
+        never: look.never,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! All quotas of a plan, found fast for a call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use contract::glob;
+use smallvec::SmallVec;
+
+use crate::book::{DRAWS_MAX, Want};
+use crate::quota::{Amounts, Quota, QuotaSpec};
+use crate::subject::{Dimension, Subject};
+
+/// Quotas, grouped so that those of other tenants are not looked at.
+#[derive(Debug, Default)]
+pub struct Quotas {
+    all: Vec<Arc<Quota>>,
+    /// Of calls of one tenant, by its name.
+    of_tenant: HashMap<String, Vec<Arc<Quota>>>,
+    /// Of other calls.
+    of_any: Vec<Arc<Quota>>,
+}
+
+/// What a call wants.
+pub type Wants<'q> = SmallVec<[Want<'q>; 8]>;
+
+/// More quotas than [`DRAWS_MAX`] are about one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {DRAWS_MAX} limits and budgets are about one call")]
+pub struct TooMany;
+
+impl Quotas {
+    /// Of these, in the order in which they are asked.
+    pub fn new(specs: impl IntoIterator<Item = QuotaSpec>) -> Self {
+        let mut quotas = Self::default();
+        for spec in specs {
+            let quota = Arc::new(Quota::new(spec));
+            quotas.all.push(quota.clone());
+            match names_of_tenants(&quota) {
+                Some(tenants) => {
+                    for tenant in tenants {
+                        let group = quotas.of_tenant.entry(tenant.clone()).or_default();
+                        group.push(quota.clone());
+                    }
+                }
+                None => quotas.of_any.push(quota),
+            }
+        }
+        quotas
+    }
+
+    /// Every quota, in the order of the document.
+    pub fn all(&self) -> &[Arc<Quota>] {
+        &self.all
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Whether some are taken for each attempt.
+    pub fn has_of_attempt(&self) -> bool {
+        self.all.iter().any(|quota| quota.is_of_attempt())
+    }
+
+    /// The quotas that are about a call, or, where the subject names one,
+    /// about an attempt.
+    pub fn about<'q>(
+        &'q self,
+        subject: &'q Subject<'q>,
+    ) -> impl Iterator<Item = &'q Arc<Quota>> + 'q {
+        let own = self.of_tenant.get(subject.tenant);
+        let own = own.map_or(&[][..], Vec::as_slice);
+        let of_attempt = subject.attempt.is_some();
+        own.iter()
+            .chain(&self.of_any)
+            .filter(move |quota| quota.is_of_attempt() == of_attempt)
+            .filter(|quota| quota.scope.takes(subject))
+    }
+
+    /// What a call of these amounts wants.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn wants<'q>(
+        &'q self,
+        subject: &'q Subject<'q>,
+        amounts: &Amounts,
+    ) -> Result<Wants<'q>, TooMany> {
+        let mut wants = Wants::new();
+        for quota in self.about(subject) {
+            if wants.len() == DRAWS_MAX {
+                return Err(TooMany);
+            }
+            wants.push(Want {
+                quota,
+                counter: quota.counter(subject),
+                amount: amounts.of(quota.measure),
+            });
+        }
+        Ok(wants)
+    }
+}
+
+/// The tenants that a quota is about, where it names them one by one.
+fn names_of_tenants(quota: &Quota) -> Option<&Vec<String>> {
+    let mut only = quota.scope.only.iter();
+    let (_, tenants) = only.find(|(dimension, _)| *dimension == Dimension::Tenant)?;
+    tenants
+        .iter()
+        .all(|it| glob::is_name(it))
+        .then_some(tenants)
+}
