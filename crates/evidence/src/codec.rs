@@ -71,6 +71,7 @@ mod key {
     pub(super) const CACHE: u64 = 26;
     pub(super) const TRACE: u64 = 27;
     pub(super) const CLIPPED: u64 = 28;
+    pub(super) const RESERVATIONS: u64 = 29;
 }
 
 #[cfg(test)]

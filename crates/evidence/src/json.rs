@@ -12,8 +12,8 @@ mod writer;
 use contract::Usage;
 
 use crate::record::{
-    Attempt, AttemptTimes, Candidate, Decision, FaultNote, Identity, Record, RequestFacts, Trace,
-    Value,
+    Attempt, AttemptTimes, Candidate, Decision, FaultNote, Identity, Record, RequestFacts,
+    Reservation, Trace, Value,
 };
 use writer::Writer;
 
@@ -85,6 +85,9 @@ fn record(w: &mut Writer, r: &Record) {
     });
     w.option_int("cost_nanos", r.cost_nanos);
     w.option_text("price_version", r.price_version.as_deref());
+    w.list("reservations", &r.reservations, |w, row| {
+        w.object(|w| reservation(w, row))
+    });
     w.option_text("cache", r.cache.as_deref());
     trace(w, r.trace.as_ref());
     w.nonzero("clipped", r.clipped.into());
@@ -127,6 +130,22 @@ fn decision(w: &mut Writer, decision: &Decision) {
     });
 }
 
+fn reservation(w: &mut Writer, row: &Reservation) {
+    w.text("quota", &row.quota);
+    w.text("kind", &row.kind);
+    w.text("measure", &row.measure);
+    w.nonempty("scope", &row.scope);
+    w.text("counter", &format!("{:032x}", row.counter));
+    w.nonzero("from_us", row.from_us);
+    w.nonzero("until_us", row.until_us);
+    w.nonzero("after_us", row.after_us);
+    w.int("reserved", row.reserved);
+    w.option_int("settled", row.settled);
+    w.int("level", row.level);
+    w.int("limit", row.limit);
+    w.option("attempt", row.attempt.map(Into::into));
+}
+
 fn candidate(w: &mut Writer, candidate: &Candidate) {
     w.text("provider", &candidate.provider);
     w.text("model", &candidate.model);
@@ -161,6 +180,7 @@ fn attempt(w: &mut Writer, attempt: &Attempt) {
         usage(w, tokens);
     }
     w.flag("committed", attempt.committed);
+    w.option_int("cost_nanos", attempt.cost_nanos);
 }
 
 fn fault(w: &mut Writer, note: Option<&FaultNote>) {

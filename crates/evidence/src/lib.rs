@@ -64,6 +64,6 @@ pub use log_line::LogLine;
 pub use meter::{CONTENT_TYPE, InFlight, Meter, OpenStream, RouteHandles, RouteKey, Sample};
 pub use record::{
     Attempt, AttemptTimes, Candidate, Decision, FaultNote, HEADERS_KEPT, Identity, LossNote, Name,
-    Outcome, Reading, Record, RequestFacts, Trace, Value, Word,
+    Outcome, Reading, Record, RequestFacts, Reservation, Trace, Value, Word,
 };
 pub use sides::{End, Quantiles, Side, SideCount, Sides, SidesCount, Window};

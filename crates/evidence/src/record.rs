@@ -102,6 +102,9 @@ pub struct Record {
     pub cost_nanos: Option<i64>,
     /// Version of the price list behind `cost_nanos`.
     pub price_version: Option<Name>,
+    /// What limits and budgets the call was counted by. These are the rows of
+    /// the ledger: counters are rebuilt from them, so they are never cut.
+    pub reservations: Vec<Reservation>,
     /// Cache state (`hit`, `semantic`, `miss`, `bypass`).
     pub cache: Option<Word>,
     /// W3C trace context.
@@ -219,6 +222,40 @@ pub struct Attempt {
     pub usage: Option<Usage>,
     /// The answer of this attempt reached the caller.
     pub committed: bool,
+    /// What this attempt cost, nano-dollars, where it differs from the
+    /// record's.
+    pub cost_nanos: Option<i64>,
+}
+
+/// What was reserved of a counter, and what it came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reservation {
+    /// Name of the limit or budget.
+    pub quota: Name,
+    /// `rate_limit` or `budget`.
+    pub kind: Word,
+    /// What is counted: `requests`, `tokens`, `cost` and the like.
+    pub measure: Word,
+    /// Whose counter, for people.
+    pub scope: Name,
+    /// The counter.
+    pub counter: u128,
+    /// Begin of the window, microseconds since the Unix epoch.
+    pub from_us: u64,
+    /// End of the window; equal to its begin where nothing is left to settle.
+    pub until_us: u64,
+    /// How long after that end it still counts, microseconds (sliding windows).
+    pub after_us: u64,
+    /// What was reserved: calls, tokens or nano-dollars.
+    pub reserved: i64,
+    /// What it came to; `None` while it is not known.
+    pub settled: Option<i64>,
+    /// What was settled and reserved before this.
+    pub level: i64,
+    /// The limit at that moment.
+    pub limit: i64,
+    /// The attempt it was reserved for, from 0; `None` for the caller's own.
+    pub attempt: Option<u32>,
 }
 
 /// When the steps of an attempt happened, in microseconds since arrival.
@@ -423,6 +460,9 @@ impl Clipper {
             self.word(&mut loss.why);
         }
         record.cache.iter_mut().for_each(|word| self.word(word));
+        for reservation in &mut record.reservations {
+            self.name(Some(&mut reservation.scope));
+        }
     }
 
     fn decision(&mut self, decision: &mut Decision) {

@@ -4,7 +4,7 @@
 //! and what was reserved in a window is settled in that window.
 
 use jiff::civil::Weekday;
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan as _, Unit, Zoned};
 
 /// Pieces of a sliding window. The oldest piece counts whole until all of it
@@ -161,6 +161,19 @@ fn calendar(now_us: u64, unit: CalendarUnit, zone: &TimeZone) -> Option<Span> {
 fn micros(zoned: &Zoned) -> Option<u64> {
     let exact = zoned.round(Unit::Microsecond).ok()?;
     u64::try_from(exact.timestamp().as_microsecond()).ok()
+}
+
+/// The time zone of an IANA name. The database is built in, so that every
+/// machine reads the same.
+pub fn zone(name: &str) -> Option<TimeZone> {
+    TimeZoneDatabase::bundled().get(name).ok()
+}
+
+/// A moment with its time zone, such as `2026-12-01T00:00:00Z`, in
+/// microseconds since the Unix epoch.
+pub fn moment(text: &str) -> Option<u64> {
+    let moment: Timestamp = text.parse().ok()?;
+    u64::try_from(moment.as_microsecond()).ok()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod metadata;
 mod models;
 mod operators;
 mod policy;
+mod quotas;
 mod upstreams;
 
 use std::path::PathBuf;
@@ -151,6 +152,8 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let metadata = metadata::compile(&document.metadata, &mut findings);
     let policy = policy::compile(document, &mut findings);
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
+    let quotas = quotas::compile(document, &models, &mut findings);
+    let answers = quotas::answers(document);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &given.digest_key);
     // Who has errors to mend is not told this besides.
@@ -181,6 +184,9 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             operators,
             metadata,
             policy,
+            quotas,
+            reservation: document.reservation,
+            answers: answers.into_iter().collect(),
             settings,
         },
         data,

@@ -12,6 +12,7 @@ mod metadata;
 mod model;
 mod policy;
 mod provider;
+mod quota;
 mod record;
 pub(crate) mod text;
 
@@ -33,6 +34,10 @@ pub use model::{CandidateEntry, CapabilityEntry, ModelEntry, Reasoning};
 pub use policy::{AppEntry, LayerEntry, PolicyEntry, RuleEntry, TenantEntry};
 pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
 pub(crate) use provider::{SIGNING_FIELD, dialect_names};
+pub use quota::{
+    AnswerEntry, Answers, BudgetEntry, DimensionName, InputBound, MeasureName, OnlyEntry,
+    OverrideEntry, QueueEntry, RateLimitEntry, ReservationEntry, ThresholdEntry, WindowName,
+};
 pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
 pub use text::{Bytes, MASK, Millis, Named, SecretText};
 
@@ -74,6 +79,17 @@ pub struct Document {
     pub metadata: MetadataEntry,
     /// What callers may do: rules in layers, which only narrow.
     pub policy: PolicyEntry,
+    /// Rate limits: so much in a time, or at the same time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate_limits: Vec<RateLimitEntry>,
+    /// Budgets: tokens or money that can be spent in a window.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<BudgetEntry>,
+    /// How much is reserved for a call before it is made.
+    pub reservation: ReservationEntry,
+    /// Answers that the gateway gives itself where a budget says so, by name.
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    pub answers: Answers,
     /// The admin API: who may operate the gateway.
     pub admin: AdminEntry,
     /// Versions of the plan, and who owns it.

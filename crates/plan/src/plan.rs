@@ -1,5 +1,6 @@
 //! The compiled plan.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::KeyRing;
@@ -9,9 +10,11 @@ use contract::seams::Endpoint;
 use contract::{DialectId, Operation};
 use dialects::{Dialect, Unsupported};
 use http::{HeaderMap, HeaderValue};
+use meter::Quotas;
 use providers::{Account, Kind};
 use routing::ModelTable;
 
+use crate::document::ReservationEntry;
 use crate::role::Role;
 
 /// Everything that decides over an exchange.
@@ -35,6 +38,12 @@ pub struct Plan {
     pub metadata: access::metadata::Settings,
     /// What callers may do.
     pub policy: Policy,
+    /// Rate limits and budgets.
+    pub quotas: Quotas,
+    /// How much is reserved for a call.
+    pub reservation: ReservationEntry,
+    /// Answers that the gateway gives itself, by name.
+    pub answers: BTreeMap<Arc<str>, Arc<str>>,
     /// Bounds and choices.
     pub settings: Settings,
 }
@@ -52,6 +61,9 @@ impl Default for Plan {
             operators: Vec::new(),
             metadata: access::metadata::Settings::default(),
             policy: Policy::default(),
+            quotas: Quotas::default(),
+            reservation: ReservationEntry::default(),
+            answers: BTreeMap::new(),
             settings: Settings::default(),
         }
     }

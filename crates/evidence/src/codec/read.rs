@@ -10,7 +10,7 @@ use super::key;
 use crate::id::RequestId;
 use crate::record::{
     Attempt, Candidate, Decision, FaultNote, Identity, LossNote, Name, Outcome, Reading, Record,
-    RequestFacts, Trace, Value, Word,
+    RequestFacts, Reservation, Trace, Value, Word,
 };
 
 type In<'a, 'b> = &'a mut Decoder<'b>;
@@ -52,6 +52,7 @@ pub(super) fn record(d: In) -> Result<Record, Error> {
             key::CACHE => r.cache = Some(word(d)?),
             key::TRACE => r.trace = Some(trace(d)?),
             key::CLIPPED => r.clipped = d.u32()?,
+            key::RESERVATIONS => r.reservations = list(d, reservation)?,
             _ => d.skip()?,
         }
         Ok(())
@@ -166,11 +167,36 @@ fn attempt(d: In) -> Result<Attempt, Error> {
             11 => attempt.upstream_request_id = Some(d.str()?.into()),
             12 => attempt.usage = Some(usage(d)?),
             13 => attempt.committed = d.u64()? != 0,
+            14 => attempt.cost_nanos = Some(d.i64()?),
             _ => d.skip()?,
         }
         Ok(())
     })?;
     Ok(attempt)
+}
+
+fn reservation(d: In) -> Result<Reservation, Error> {
+    let mut row = Reservation::default();
+    map(d, |key, d| {
+        match key {
+            0 => row.quota = name(d)?,
+            1 => row.kind = word(d)?,
+            2 => row.measure = word(d)?,
+            3 => row.scope = name(d)?,
+            4 => row.counter = u128::from_be_bytes(fixed(d)?),
+            5 => row.from_us = d.u64()?,
+            6 => row.until_us = d.u64()?,
+            7 => row.after_us = d.u64()?,
+            8 => row.reserved = d.i64()?,
+            9 => row.settled = Some(d.i64()?),
+            10 => row.level = d.i64()?,
+            11 => row.limit = d.i64()?,
+            12 => row.attempt = Some(d.u32()?),
+            _ => d.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(row)
 }
 
 fn fault(d: In) -> Result<FaultNote, Error> {

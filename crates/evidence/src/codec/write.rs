@@ -8,7 +8,7 @@ use minicbor::Encoder;
 use super::{RECORD_VERSION, key};
 use crate::record::{
     Attempt, AttemptTimes, Candidate, Decision, FaultNote, Identity, Outcome, Record, RequestFacts,
-    Trace, Value,
+    Reservation, Trace, Value,
 };
 
 /// Writing to memory cannot fail.
@@ -71,6 +71,7 @@ pub(super) fn record(e: Out, r: &Record) -> Done {
         trace(e, context)?;
     }
     num(e, key::CLIPPED, r.clipped.into())?;
+    list(e, key::RESERVATIONS, &r.reservations, reservation)?;
     e.end()?;
     Ok(())
 }
@@ -160,6 +161,30 @@ fn attempt(e: Out, attempt: &Attempt) -> Done {
         usage(e, tokens)?;
     }
     num(e, 13, attempt.committed.into())?;
+    if let Some(cost) = attempt.cost_nanos {
+        e.u64(14)?.i64(cost)?;
+    }
+    e.end()?;
+    Ok(())
+}
+
+fn reservation(e: Out, row: &Reservation) -> Done {
+    e.begin_map()?;
+    text(e, 0, &row.quota)?;
+    text(e, 1, &row.kind)?;
+    text(e, 2, &row.measure)?;
+    text(e, 3, &row.scope)?;
+    e.u64(4)?.bytes(&row.counter.to_be_bytes())?;
+    num(e, 5, row.from_us)?;
+    num(e, 6, row.until_us)?;
+    num(e, 7, row.after_us)?;
+    e.u64(8)?.i64(row.reserved)?;
+    if let Some(settled) = row.settled {
+        e.u64(9)?.i64(settled)?;
+    }
+    e.u64(10)?.i64(row.level)?;
+    e.u64(11)?.i64(row.limit)?;
+    option(e, 12, row.attempt.map(Into::into))?;
     e.end()?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use smallvec::smallvec;
 use crate::id::RequestId;
 use crate::record::{
     Attempt, AttemptTimes, Candidate, Decision, FaultNote, Identity, LossNote, Outcome, Reading,
-    Record, RequestFacts, Trace, Value,
+    Record, RequestFacts, Reservation, Trace, Value,
 };
 
 /// A record as most are: one decision, one attempt, a complete answer.
@@ -80,6 +80,32 @@ pub(crate) fn usual() -> Record {
 
 /// A record with every field of version 1.
 pub(crate) fn full() -> Record {
+    let mut record = first();
+    record.attempts[0].cost_nanos = Some(9);
+    record.reservations = vec![
+        Reservation {
+            quota: "acme-month".into(),
+            kind: "budget".into(),
+            measure: "cost".into(),
+            scope: "tenant=acme".into(),
+            counter: 0x0123_4567_89ab_cdef,
+            from_us: 1_763_000_000_000_000,
+            until_us: 1_765_000_000_000_000,
+            after_us: 60_000_000,
+            reserved: 4_000_000,
+            settled: Some(-5),
+            level: 77,
+            limit: 500_000_000_000,
+            attempt: Some(1),
+        },
+        Reservation::default(),
+    ];
+    record
+}
+
+/// A record with every field that the first version had; the golden fixture
+/// holds it, so it never changes.
+pub(crate) fn first() -> Record {
     let fault = FaultNote {
         kind: "upstream_broken".into(),
         origin: "provider".into(),

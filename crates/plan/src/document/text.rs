@@ -145,7 +145,7 @@ const TIME_UNITS: [(&str, u64); 5] = [
 ];
 
 impl Millis {
-    fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
         let wrong = || {
             (
                 format!("`{text}` is not a length of time"),
