@@ -428,7 +428,7 @@ impl Exchange {
         self.life.as_ref().is_some_and(|life| life.is_revoked())
     }
 
-    fn now_us(&self) -> u64 {
+    pub(crate) fn now_us(&self) -> u64 {
         self.flow.clock.unix_us()
     }
 

@@ -31,6 +31,7 @@ use crate::reply::{
     ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
     SHOULD_RETRY,
 };
+use crate::spending::Spending;
 
 /// Where a request came from.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +83,12 @@ pub struct Exchange {
     pub(crate) approving: Option<Box<Approving>>,
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
+    /// What it holds of limits and budgets.
+    pub(crate) spending: Option<Box<Spending>>,
+    /// The model that is taken instead of the one that was asked for.
+    pub(crate) instead: Option<Arc<str>>,
+    /// Why the answer is less than what was asked for.
+    pub(crate) degraded: Option<&'static str>,
     /// The caller asked for usage in the stream, or its dialect always has it.
     pub(crate) stream_usage: bool,
     slot: Option<Slot>,
@@ -168,6 +175,9 @@ impl Flow {
             output_cap: None,
             approving: None,
             warnings: Vec::new(),
+            spending: None,
+            instead: None,
+            degraded: None,
             stream_usage: false,
             slot: None,
             _live: self.evidence.meter().enter(),
@@ -339,6 +349,7 @@ impl Exchange {
     /// the record is as durable as configured (at once by default).
     pub(crate) fn finish(&mut self, status: u16, outcome: Outcome) -> Option<Ticket> {
         let slot = self.slot.take()?;
+        self.settle_spending();
         let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());
         let record = &mut self.record;
         record.status = status;
@@ -387,6 +398,10 @@ impl Exchange {
         }
         if let Some(approval) = self.approving.as_ref().and_then(|it| it.header.as_ref()) {
             headers.insert(crate::reply::APPROVAL, approval.clone());
+        }
+        self.show_limits(&mut headers);
+        if let Some(why) = self.degraded {
+            headers.insert(crate::reply::DEGRADED, HeaderValue::from_static(why));
         }
         if let Some(warnings) = self.warn_header() {
             headers.insert(crate::reply::WARN, warnings);

@@ -26,6 +26,7 @@ mod policy;
 mod prepare;
 mod reply;
 mod rollout;
+mod spending;
 mod stream;
 mod tokens;
 mod whole;
@@ -39,6 +40,7 @@ use access::LiveKeys;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
+use meter::Counters;
 use plan::InForce;
 use providers::Loans;
 use store::ApprovalLane;
@@ -46,6 +48,7 @@ use store::ApprovalLane;
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
 pub use reply::{Cut, Reply, ReplyBody, ReplyStream};
+pub use spending::alerts::Alerts;
 pub use tokens::{AskForKeys, Tokens};
 
 /// What every exchange of a worker needs.
@@ -69,6 +72,10 @@ pub struct Flow {
     pub loans: Arc<ArcSwap<Loans>>,
     /// The way to approvals; where there is none, what needs one is refused.
     pub approvals: Option<ApprovalLane>,
+    /// Where limits and budgets are counted.
+    pub counters: Arc<dyn Counters>,
+    /// Who is told of budgets.
+    pub alerts: Arc<Alerts>,
     /// Metric handles that were resolved before.
     pub handles: Handles,
 }

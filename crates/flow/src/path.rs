@@ -11,6 +11,7 @@ use crate::arrived::Arrived;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::reply::{Reply, ReplyBody};
+use crate::spending::Reserved;
 
 impl Exchange {
     /// Runs the exchange. `body` is the whole body, or why it could not be
@@ -65,7 +66,10 @@ impl Exchange {
             canonical: None,
         };
         let candidates = self.decide(&mut asking).await?;
-        self.try_each(&mut asking, &candidates).await
+        match self.reserve(&mut asking, candidates).await? {
+            Reserved::Go(candidates) => self.try_each(&mut asking, &candidates).await,
+            Reserved::Answered(arrived) => Ok(arrived),
+        }
     }
 
     /// Tries the candidates in order until one commits. One that cannot take
@@ -77,6 +81,10 @@ impl Exchange {
     ) -> Result<Arrived, Fault> {
         let mut told: Option<Fault> = None;
         for candidate in candidates {
+            if let Err(fault) = self.reserve_attempt(candidate) {
+                told.get_or_insert(fault);
+                continue;
+            }
             match self.attempt(asking, candidate).await {
                 Ok(arrived) => return Ok(arrived),
                 Err(fault) => {

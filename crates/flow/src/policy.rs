@@ -45,7 +45,7 @@ impl Exchange {
             let known = judge::Facts {
                 consumer: &consumer,
                 chain: &chain,
-                model: &asking.survey.model,
+                model: self.instead.as_deref().unwrap_or(&asking.survey.model),
             };
             return judge::candidates(&self.plan, &known);
         }
@@ -119,7 +119,11 @@ impl Exchange {
             consumer,
             metadata: self.metadata.clone(),
             operation: self.route.operation,
-            model: asking.survey.model.as_ref().into(),
+            model: self
+                .instead
+                .as_deref()
+                .unwrap_or(&asking.survey.model)
+                .into(),
             stream: asking.survey.stream,
             input_tokens,
             output_tokens_max: asking.survey.output_tokens_max,

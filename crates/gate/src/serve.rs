@@ -12,7 +12,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
-use flow::{Flow, Handles};
+use flow::{Alerts, Flow, Handles};
+use meter::LocalCounters;
 use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
     Plan, Where,
@@ -126,6 +127,10 @@ pub(crate) struct House {
     pub(crate) keys: VirtualKeys,
     /// The way to approvals, if any are kept.
     pub(crate) approvals: Option<ApprovalLane>,
+    /// Where limits and budgets are counted.
+    pub(crate) counters: Arc<LocalCounters>,
+    /// Who is told of budgets.
+    pub(crate) alerts: Arc<Alerts>,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -275,6 +280,8 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         loans: house.lending.loans(),
         handles: Handles::default(),
         approvals: house.approvals.clone(),
+        counters: house.counters.clone(),
+        alerts: house.alerts.clone(),
     };
     DataDoor {
         flow: Arc::new(flow),
@@ -390,6 +397,8 @@ impl Records {
             issuers: IssuerKeys::default(),
             keys: VirtualKeys::default(),
             approvals: None,
+            counters: Arc::default(),
+            alerts: Arc::new(Alerts::new(crate::say)),
         }
     }
 }

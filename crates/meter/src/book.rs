@@ -56,6 +56,9 @@ pub struct Draw {
     pub level: i64,
     /// The limit at that moment.
     pub limit: i64,
+    /// When the counter is as if nothing had been taken, as far as that is
+    /// known; microseconds since the Unix epoch.
+    pub whole_us: Option<u64>,
 }
 
 /// All that one admission took.
@@ -253,15 +256,19 @@ impl Book {
             after_us: after_us(want.quota),
             pieces: SmallVec::new(),
         });
-        let span = match look.next {
+        let (span, whole_us) = match look.next {
             Next::Cell(next_us) => {
                 bucket.next_us = next_us;
-                Span::NONE
+                (Span::NONE, Some(next_us))
             }
             Next::Piece(span) => {
                 let piece = bucket.piece(span);
                 piece.reserved = piece.reserved.saturating_add(want.amount);
-                span
+                let ends = span.until_us != u64::MAX;
+                (
+                    span,
+                    ends.then(|| span.until_us.saturating_add(bucket.after_us)),
+                )
             }
         };
         Draw {
@@ -275,6 +282,7 @@ impl Book {
             amount: want.amount,
             level: look.level,
             limit: look.limit,
+            whole_us,
         }
     }
 

@@ -5,7 +5,9 @@
 //! (`flow`), and how anything is written down (`plan`, `evidence`).
 
 pub mod book;
+pub mod bound;
 pub mod counters;
+pub mod effects;
 pub mod money;
 pub mod quota;
 pub mod quotas;
@@ -14,6 +16,7 @@ pub mod window;
 
 pub use book::{Admitted, Book, Breach, Draw, Draws, Level, Refused, Want};
 pub use counters::{Counters, LocalCounters};
+pub use effects::{Reached, reached};
 pub use money::{Money, MoneyError};
 pub use quota::{
     Action, Amounts, Hold, Measure, Override, Pace, Queue, Quota, QuotaKind, QuotaSpec, Scope,

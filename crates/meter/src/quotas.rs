@@ -65,10 +65,10 @@ impl Quotas {
 
     /// The quotas that are about a call, or, where the subject names one,
     /// about an attempt.
-    pub fn about<'q>(
+    pub fn about<'q: 's, 's>(
         &'q self,
-        subject: &'q Subject<'q>,
-    ) -> impl Iterator<Item = &'q Arc<Quota>> + 'q {
+        subject: &'s Subject<'s>,
+    ) -> impl Iterator<Item = &'q Arc<Quota>> + 's {
         let own = self.of_tenant.get(subject.tenant);
         let own = own.map_or(&[][..], Vec::as_slice);
         let of_attempt = subject.attempt.is_some();
@@ -84,7 +84,7 @@ impl Quotas {
     /// There are too many.
     pub fn wants<'q>(
         &'q self,
-        subject: &'q Subject<'q>,
+        subject: &Subject<'_>,
         amounts: &Amounts,
     ) -> Result<Wants<'q>, TooMany> {
         let mut wants = Wants::new();

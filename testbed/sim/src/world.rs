@@ -82,6 +82,8 @@ impl World {
             tokens: flow::Tokens::default(),
             handles: Handles::default(),
             approvals: None,
+            counters: Arc::new(meter::LocalCounters::default()),
+            alerts: Arc::default(),
         });
         Self {
             heard: RefCell::new((0..count).map(|_| Heard::default()).collect()),

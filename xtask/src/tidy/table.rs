@@ -95,6 +95,11 @@ pub(super) const DEPARTURES: &[Departure] = &[
     },
     Departure {
         room: "flow",
+        imports: "meter",
+        reason: "The exchange holds what it reserved until it settles it.",
+    },
+    Departure {
+        room: "flow",
         imports: "routing",
         reason: "An attempt is made for a candidate; decisions still come from judge.",
     },

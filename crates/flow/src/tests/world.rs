@@ -229,6 +229,8 @@ impl World {
             tokens: crate::Tokens::default(),
             handles: crate::Handles::default(),
             approvals: Some(lane),
+            counters: Arc::new(meter::LocalCounters::default()),
+            alerts: Arc::default(),
         });
         Self {
             wire,

@@ -1,0 +1,470 @@
+//! Reserve and settle: what a call may take of limits and budgets is reserved
+//! before it is made and settled to the truth when it has ended, however it
+//! ended.
+//!
+//! The caller's counters are taken once, at the worst case over the permitted
+//! candidates, all or nothing. Counters of a provider, a model there or an
+//! account are taken for each attempt; a refusal there leaves out the
+//! candidate. Permits last as long as the exchange, streams included.
+//!
+//! Deliberately not here: the arithmetic (`meter`), and what is told of it
+//! (`told`).
+
+pub(crate) mod alerts;
+mod effects;
+pub(crate) mod told;
+
+use std::sync::Arc;
+
+use contract::{Fault, FaultKind, Operation, Origin};
+use evidence::{Decision, Reservation};
+use meter::{
+    Admitted, Amounts, Attempted, Breach, Draw, Hold, Measure, Quota, QuotaKind, Reached, Refused,
+    Subject, Wants,
+};
+use plan::{InputBound, Plan};
+use routing::Candidate;
+
+use crate::arrived::Arrived;
+use crate::asking::Asking;
+use crate::exchange::Exchange;
+
+/// How far the count of words may lie below the truth: a third of it.
+const WORDS_MARGIN: (u64, u64) = (3, 2);
+
+/// What a call holds of limits and budgets.
+#[derive(Default)]
+pub(crate) struct Spending {
+    /// What was taken, and for which attempt.
+    draws: Vec<(Draw, Option<u32>)>,
+    /// The worst case that was reserved.
+    pub(crate) bound: Amounts,
+    /// What is told of rate limits.
+    shown: Vec<told::Shown>,
+}
+
+/// What the stage decided.
+pub(crate) enum Reserved {
+    /// The call goes on to these.
+    Go(Arc<[Candidate]>),
+    /// It is answered here.
+    Answered(Arrived),
+}
+
+impl Exchange {
+    /// Reserves what the call may take at most.
+    pub(crate) async fn reserve(
+        &mut self,
+        asking: &mut Asking<'_>,
+        candidates: Arc<[Candidate]>,
+    ) -> Result<Reserved, Fault> {
+        if self.plan.quotas.is_empty() {
+            return Ok(Reserved::Go(candidates));
+        }
+        // Boxed, so that calls without limits carry no room for it.
+        Box::pin(self.reserve_bounded(asking, candidates)).await
+    }
+
+    async fn reserve_bounded(
+        &mut self,
+        asking: &mut Asking<'_>,
+        mut candidates: Arc<[Candidate]>,
+    ) -> Result<Reserved, Fault> {
+        let plan = self.plan.clone();
+        let about = self.about(&plan);
+        if about.is_empty() {
+            return Ok(Reserved::Go(candidates));
+        }
+        let has_thresholds = about.iter().any(|quota| !quota.thresholds.is_empty());
+        if has_thresholds {
+            let reached = self.reached(&plan, &[]);
+            let answered = self.take_effect(asking, &mut candidates, &reached).await?;
+            if let Some(arrived) = answered {
+                return Ok(Reserved::Answered(arrived));
+            }
+        }
+        let counts = about.iter().any(|quota| is_by_size(quota.measure));
+        let mut refused = match self.admit_sized(asking, &candidates, counts) {
+            Ok(()) => return Ok(Reserved::Go(candidates)),
+            Err(refused) => refused?,
+        };
+        // A budget that cannot hold the call does what it does at its end.
+        if has_thresholds
+            && let Refused::Breached(breaches) = &refused
+            && breaches.iter().any(|it| it.kind == QuotaKind::Budget)
+        {
+            let reached = self.reached(&plan, breaches);
+            let answered = self.take_effect(asking, &mut candidates, &reached).await?;
+            if let Some(arrived) = answered {
+                return Ok(Reserved::Answered(arrived));
+            }
+            refused = match self.admit_sized(asking, &candidates, counts) {
+                Ok(()) => return Ok(Reserved::Go(candidates)),
+                Err(refused) => refused?,
+            };
+        }
+        if let Refused::Breached(breaches) = &refused {
+            let shown = breaches.iter().filter_map(told::Shown::breach).collect();
+            let spending = Spending {
+                shown,
+                ..Spending::default()
+            };
+            self.spending = Some(Box::new(spending));
+        }
+        Err(self.refused(&refused))
+    }
+
+    /// Takes what the call needs of the caller's counters.
+    ///
+    /// # Errors
+    /// What does not fit; or, within, that the request cannot be read.
+    fn admit_sized(
+        &mut self,
+        asking: &mut Asking<'_>,
+        candidates: &[Candidate],
+        counts: bool,
+    ) -> Result<(), Result<Refused, Fault>> {
+        let plan = self.plan.clone();
+        let mut bound = match counts {
+            true => self.worst_case(asking, candidates),
+            false => Amounts::default(),
+        };
+        let admitted = match self.admit_caller(&plan, &bound) {
+            Err(Refused::Breached(breaches)) if self.may_count_again(&breaches) => {
+                let words = self.count_words(asking).map_err(Err)?;
+                bound.input = bound.input.min(words);
+                self.admit_caller(&plan, &bound)
+            }
+            other => other,
+        };
+        let admitted = admitted.map_err(Ok)?;
+        self.note_breaches(&admitted.would_refuse);
+        let mut spending = Box::<Spending>::default();
+        spending.bound = bound;
+        spending.take(admitted, None, self.now_us());
+        self.spending = Some(spending);
+        Ok(())
+    }
+
+    /// The limits and budgets that are about the call.
+    fn about<'p>(&self, plan: &'p Plan) -> Vec<&'p Arc<Quota>> {
+        let subject = self.subject(None);
+        plan.quotas.about(&subject).collect()
+    }
+
+    /// What the call is counted by.
+    fn subject<'a>(&'a self, attempt: Option<Attempted<'a>>) -> Subject<'a> {
+        let who = &self.record.who;
+        Subject {
+            tenant: who.tenant.as_deref().unwrap_or_default(),
+            app: who.app.as_deref().unwrap_or_default(),
+            use_case: who.use_case.as_deref().unwrap_or_default(),
+            user: who.user.as_deref().unwrap_or_default(),
+            key: who.key_id.as_deref().unwrap_or_default(),
+            model: self.record.request.model.as_deref().unwrap_or_default(),
+            operation: self.route.operation.name(),
+            attempt,
+        }
+    }
+
+    /// The most that the call may take. Where nothing caps the output, a cap
+    /// is set, which goes to the provider.
+    fn worst_case(&mut self, asking: &mut Asking<'_>, candidates: &[Candidate]) -> Amounts {
+        let reservation = self.plan.reservation;
+        let body = asking.doc.bytes();
+        let turns = asking.survey.turns;
+        let input = match (self.route.operation, reservation.input) {
+            // Counting is free everywhere.
+            (Operation::CountTokens | Operation::ListModels | Operation::GetModel, _) => 0,
+            (Operation::Chat | Operation::Embed, InputBound::Estimate) => {
+                meter::bound::input_estimate(body, turns)
+            }
+            (Operation::Chat | Operation::Embed, InputBound::Strict) => {
+                meter::bound::input_strict(body, turns)
+            }
+        };
+        if self.record.request.input_tokens_estimate.is_none() {
+            self.record.request.input_tokens_estimate = Some(input);
+        }
+        let output = match self.route.operation {
+            Operation::Chat => self.worst_output(asking, candidates),
+            Operation::Embed
+            | Operation::CountTokens
+            | Operation::ListModels
+            | Operation::GetModel => 0,
+        };
+        Amounts {
+            input,
+            output,
+            cost: 0,
+        }
+    }
+
+    fn worst_output(&mut self, asking: &mut Asking<'_>, candidates: &[Candidate]) -> u64 {
+        let own = asking.survey.output_tokens_max;
+        let cap = match (own, self.output_cap) {
+            (Some(own), Some(cap)) => own.min(cap),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => {
+                let cap = u64::from(self.plan.reservation.output_tokens);
+                self.output_cap = Some(cap);
+                self.record.decisions.push(Decision {
+                    stage: "reserve".into(),
+                    verdict: "cap".into(),
+                    reason: "no_cap_of_the_caller".into(),
+                    readings: vec![told::number("output_tokens_max", cap)],
+                    ..Decision::default()
+                });
+                cap
+            }
+        };
+        // A model gives no more than it can.
+        let able = candidates.iter().map(|candidate| {
+            let most = candidate.card.output_tokens_max.map_or(cap, u64::from);
+            most.min(cap)
+        });
+        meter::bound::output(able.max().unwrap_or(cap), asking.survey.choices)
+    }
+
+    fn admit_caller(&self, plan: &Plan, bound: &Amounts) -> Result<Admitted, Refused> {
+        let subject = self.subject(None);
+        self.admit_to(plan, &subject, bound)
+    }
+
+    fn admit_to(
+        &self,
+        plan: &Plan,
+        subject: &Subject<'_>,
+        bound: &Amounts,
+    ) -> Result<Admitted, Refused> {
+        let wants = plan.quotas.wants(subject, bound);
+        let wants: Wants<'_> = wants.map_err(|_| Refused::Full)?;
+        if wants.is_empty() {
+            return Ok(Admitted::default());
+        }
+        self.flow.counters.admit(self.now_us(), subject, &wants)
+    }
+
+    /// Whether a closer look at the input may help: tokens are only counted
+    /// where a limit is near.
+    fn may_count_again(&self, breaches: &[Breach]) -> bool {
+        let is_estimate = self.plan.reservation.input == InputBound::Estimate;
+        let counts = |breach: &Breach| match breach.measure {
+            Measure::InputTokens | Measure::Tokens | Measure::Cost => true,
+            Measure::Requests | Measure::OutputTokens | Measure::Concurrency => false,
+        };
+        let refusing = breaches.iter().filter(|it| it.hold == Hold::Enforce);
+        is_estimate && refusing.clone().all(counts) && refusing.count() > 0
+    }
+
+    /// The input by its words, with the margin of that count.
+    fn count_words(&mut self, asking: &mut Asking<'_>) -> Result<u64, Fault> {
+        let counted = crate::estimate::tokens(self.read(asking)?);
+        let (over, under) = WORDS_MARGIN;
+        let bound = counted.saturating_mul(over).div_ceil(under);
+        self.record.request.input_tokens_estimate = Some(bound);
+        Ok(bound)
+    }
+
+    /// The thresholds that were reached. Budgets that cannot hold the call
+    /// count as used up.
+    fn reached(&self, plan: &Plan, breaches: &[Breach]) -> Vec<Reached> {
+        let subject = self.subject(None);
+        let Ok(wants) = plan.quotas.wants(&subject, &Amounts::default()) else {
+            return Vec::new();
+        };
+        let now_us = self.now_us();
+        let mut levels = self.flow.counters.levels_of(now_us, &wants);
+        for (want, level) in wants.iter().zip(&mut levels) {
+            if breaches.iter().any(|it| it.counter == want.counter) {
+                *level = (*level).max(want.quota.limit_at(now_us));
+            }
+        }
+        meter::reached(now_us, &wants, &levels)
+    }
+
+    /// Takes what an attempt needs of its provider's counters.
+    ///
+    /// # Errors
+    /// Why the candidate is left out.
+    pub(crate) fn reserve_attempt(&mut self, candidate: &Candidate) -> Result<(), Fault> {
+        if !self.plan.quotas.has_of_attempt() {
+            return Ok(());
+        }
+        let plan = self.plan.clone();
+        let provider = &plan.providers[candidate.provider];
+        let subject = self.subject(Some(Attempted {
+            provider: &provider.name,
+            model: &candidate.model,
+            account: "",
+        }));
+        let bound = self.spending.as_ref().map(|it| it.bound);
+        let nth = u32::try_from(self.record.attempts.len()).unwrap_or(u32::MAX);
+        match self.admit_to(&plan, &subject, &bound.unwrap_or_default()) {
+            Ok(admitted) => {
+                self.note_breaches(&admitted.would_refuse);
+                let now_us = self.now_us();
+                let spending = self.spending.get_or_insert_default();
+                spending.take(admitted, Some(nth), now_us);
+                Ok(())
+            }
+            Err(refused) => {
+                let first = match &refused {
+                    Refused::Breached(breaches) => breaches.first().map(|it| it.quota.clone()),
+                    Refused::Full | Refused::Unavailable => None,
+                };
+                let why = match first {
+                    Some(quota) => format!("limit: {quota}"),
+                    None => "limit: the counters cannot be asked".to_owned(),
+                };
+                self.record.candidates.push(evidence::Candidate {
+                    provider: provider.name.clone(),
+                    model: candidate.model.clone(),
+                    excluded: Some(why.into()),
+                    score: None,
+                });
+                Err(told::candidate_refused(&refused, self.now_us()))
+            }
+        }
+    }
+
+    fn refused(&mut self, refused: &Refused) -> Fault {
+        match refused {
+            Refused::Breached(breaches) => {
+                self.note_breaches(breaches);
+                let firm = breaches.iter().find(|it| it.hold == Hold::Enforce);
+                let firm = firm.or(breaches.first());
+                firm.map_or_else(
+                    || crate::faults::internal("a refusal without a reason"),
+                    |breach| told::fault(breach, self.now_us()),
+                )
+            }
+            Refused::Full => Fault::new(
+                FaultKind::Overloaded,
+                Origin::Gateway,
+                "The gateway counts more callers than it has room for, so it takes no new ones. \
+                 Try again shortly.",
+            ),
+            Refused::Unavailable => Fault::new(
+                FaultKind::Overloaded,
+                Origin::Gateway,
+                "The gateway cannot look at its budgets at the moment, so it takes no calls that \
+                 need them. Try again shortly.",
+            ),
+        }
+    }
+
+    /// Settles everything to what it came to. Called once, as the exchange
+    /// ends, whichever way it ends.
+    pub(crate) fn settle_spending(&mut self) {
+        let Some(spending) = self.spending.take() else {
+            return;
+        };
+        let total = self.took(None);
+        let mut settled = Vec::with_capacity(spending.draws.len());
+        for (draw, attempt) in spending.draws {
+            let amounts = match attempt {
+                None => total,
+                Some(_) => self.took(attempt),
+            };
+            let actual = amounts.of(draw.measure);
+            settled.push((draw, attempt, actual));
+        }
+        let pairs = settled.iter();
+        self.flow
+            .counters
+            .settle(&mut pairs.map(|(draw, _, actual)| (draw, *actual)));
+        let rows = settled.into_iter();
+        let rows = rows.map(|(draw, attempt, actual)| row(draw, attempt, Some(actual)));
+        self.record.reservations = rows.collect();
+    }
+
+    /// What the call took: all of it, or one of its attempts.
+    fn took(&self, attempt: Option<u32>) -> Amounts {
+        let served = self.record.attempts.iter().position(|it| it.committed);
+        let last = self.record.attempts.len().checked_sub(1);
+        let mut sum = Amounts::default();
+        for (nth, tried) in self.record.attempts.iter().enumerate() {
+            if attempt.is_some_and(|wanted| wanted as usize != nth) {
+                continue;
+            }
+            // What the record tells is of the attempt that served, or of the
+            // last one that tried.
+            let own = served.or(last) == Some(nth);
+            let usage = match (tried.usage, own) {
+                (Some(usage), _) => usage,
+                (None, true) => self.record.usage,
+                (None, false) => continue,
+            };
+            sum.input = sum.input.saturating_add(usage.input_total());
+            sum.output = sum.output.saturating_add(usage.output_total());
+            let cost = tried.cost_nanos.or(self.record.cost_nanos.filter(|_| own));
+            sum.cost = sum.cost.saturating_add(cost.unwrap_or(0));
+        }
+        sum
+    }
+
+    /// Puts what was or would have been refused into the record, the metrics
+    /// and the warnings.
+    fn note_breaches(&mut self, breaches: &[Breach]) {
+        for breach in breaches {
+            let verdict = match breach.hold {
+                Hold::Shadow => "would_deny",
+                Hold::Warn => "warn",
+                Hold::Enforce => "deny",
+            };
+            let mode = breach.hold.name();
+            let meter = self.flow.evidence.meter();
+            meter.policy(&breach.quota, mode, verdict);
+            self.record.decisions.push(told::decision(breach, verdict));
+            if breach.hold == Hold::Warn {
+                let code = told::code(breach.kind, breach.measure);
+                self.warnings.push(format!("{}; {code}", breach.quota));
+            }
+        }
+    }
+
+    /// Puts what is told of rate limits into the headers of an answer.
+    pub(crate) fn show_limits(&self, headers: &mut http::HeaderMap) {
+        if let Some(spending) = &self.spending {
+            told::headers(&spending.shown, self.now_us(), headers);
+        }
+    }
+}
+
+impl Spending {
+    fn take(&mut self, admitted: Admitted, attempt: Option<u32>, now_us: u64) {
+        for draw in admitted.draws {
+            if attempt.is_none() && draw.kind == QuotaKind::RateLimit {
+                self.shown.extend(told::Shown::draw(&draw, now_us));
+            }
+            self.draws.push((draw, attempt));
+        }
+    }
+}
+
+/// A row of the ledger.
+fn row(draw: Draw, attempt: Option<u32>, settled: Option<i64>) -> Reservation {
+    Reservation {
+        quota: draw.quota,
+        kind: draw.kind.name().into(),
+        measure: draw.measure.name().into(),
+        scope: draw.scope,
+        counter: draw.counter,
+        from_us: draw.span.from_us,
+        until_us: draw.span.until_us,
+        after_us: draw.after_us,
+        reserved: draw.amount,
+        settled,
+        level: draw.level,
+        limit: draw.limit,
+        attempt,
+    }
+}
+
+fn is_by_size(measure: Measure) -> bool {
+    match measure {
+        Measure::Requests | Measure::Concurrency => false,
+        Measure::InputTokens | Measure::OutputTokens | Measure::Tokens | Measure::Cost => true,
+    }
+}

@@ -1,0 +1,520 @@
+//! Limits and budgets on the path: what is refused, reserved, settled, told.
+
+use std::future::poll_fn;
+
+use futures_executor::block_on;
+use meter::{
+    Action, Dimension, Hold, Measure, Override, Pace, QuotaKind, QuotaSpec, Quotas, Scope,
+    Threshold, Window,
+};
+
+use super::world::{Got, Script, Step, World, plan};
+use crate::{Caller, ReplyBody};
+
+const CHAT: &str = "/v1/chat/completions";
+const HI: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+const HI_100: &str =
+    r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":100}"#;
+const STREAM_100: &str =
+    r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":100,"stream":true}"#;
+/// It took 7 input and 5 output tokens.
+const ANSWER: &str = r#"{"id":"c","object":"chat.completion","created":1,"model":"up-m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}"#;
+const CHUNK: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"hello\"},\"finish_reason\":null}]}\n\n";
+const LAST: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":5,\"total_tokens\":12}}\n\ndata: [DONE]\n\n";
+
+fn spec(name: &str, kind: QuotaKind, measure: Measure, limit: i64) -> QuotaSpec {
+    let pace = match measure {
+        Measure::Concurrency => Pace::Permits,
+        Measure::Requests
+        | Measure::InputTokens
+        | Measure::OutputTokens
+        | Measure::Tokens
+        | Measure::Cost => Pace::Window(Window::Fixed {
+            length_s: 3_600,
+            anchor_s: 0,
+        }),
+    };
+    QuotaSpec {
+        name: name.into(),
+        kind,
+        measure,
+        limit,
+        pace,
+        scope: Scope {
+            by: vec![Dimension::Tenant],
+            only: Vec::new(),
+        },
+        hold: Hold::Enforce,
+        overrides: Vec::new(),
+        thresholds: Vec::new(),
+        queue: None,
+    }
+}
+
+fn limit(measure: Measure, most: i64) -> QuotaSpec {
+    spec("a-limit", QuotaKind::RateLimit, measure, most)
+}
+
+fn budget(measure: Measure, most: i64) -> QuotaSpec {
+    spec("a-budget", QuotaKind::Budget, measure, most)
+}
+
+fn world(quotas: Vec<QuotaSpec>, scripts: Vec<Script>) -> World {
+    world_of(&[("openai", "openai_chat")], quotas, scripts)
+}
+
+fn world_of(providers: &[(&str, &str)], quotas: Vec<QuotaSpec>, scripts: Vec<Script>) -> World {
+    let mut plan = plan(providers);
+    plan.quotas = Quotas::new(quotas);
+    plan.answers
+        .insert("sorry".into(), "The budget is used up until Monday.".into());
+    World::of(plan, scripts.into_iter().map(Ok).collect())
+}
+
+fn whole() -> Script {
+    Script::json(200, ANSWER)
+}
+
+/// Settled and reserved, summed over all counters of a measure.
+fn stands(world: &World, measure: Measure) -> (i64, i64) {
+    let levels = world.flow.counters.levels();
+    let of = levels.iter().filter(|level| level.measure == measure);
+    of.fold((0, 0), |(settled, reserved), level| {
+        (settled + level.settled, reserved + level.reserved)
+    })
+}
+
+fn header<'g>(got: &'g Got, name: &str) -> &'g str {
+    got.headers
+        .get(name)
+        .map_or("", |it| it.to_str().expect("ASCII"))
+}
+
+#[test]
+fn a_rate_limit_refuses_with_429_and_says_when() {
+    let mut per_minute = limit(Measure::Requests, 2);
+    per_minute.pace = Pace::Gcra {
+        period_us: 60_000_000,
+        burst: 2,
+    };
+    let world = world(vec![per_minute], vec![whole(), whole()]);
+    let first = world.call(CHAT, HI);
+    assert_eq!(first.status, 200, "{}", first.body);
+    assert_eq!(header(&first, "x-ratelimit-limit-requests"), "2");
+    assert_eq!(header(&first, "x-ratelimit-remaining-requests"), "1");
+    assert_eq!(header(&first, "x-ratelimit-reset-requests"), "30s");
+    assert_eq!(world.call(CHAT, HI).status, 200);
+    let refused = world.call(CHAT, HI);
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    assert!(
+        refused.body.contains("rate_limit_exceeded"),
+        "{}",
+        refused.body
+    );
+    assert!(
+        refused.body.contains("`a-limit` of tenant=t"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(header(&refused, "retry-after"), "30");
+    assert_eq!(header(&refused, "x-should-retry"), "true");
+    assert_eq!(header(&refused, "x-ratelimit-remaining-requests"), "0");
+    let record = world.records().pop().expect("a record");
+    let denied = record.decisions.iter().find(|it| it.verdict == "deny");
+    let denied = denied.expect("a decision");
+    assert_eq!(denied.rule.as_deref(), Some("a-limit"));
+    assert_eq!(denied.reason, "rate_limit_requests");
+    assert!(record.attempts.is_empty());
+    assert!(record.reservations.is_empty(), "nothing was taken");
+}
+
+/// In the words of each dialect.
+#[test]
+fn every_dialect_hears_of_limits_in_its_own_words() {
+    let anthropic = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    let gemini = r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
+    let cases = [
+        (CHAT, HI, "rate_limit_exceeded", "insufficient_quota"),
+        (
+            "/v1/messages",
+            anthropic,
+            "rate_limit_error",
+            "billing_error",
+        ),
+        (
+            "/v1beta/models/m:generateContent",
+            gemini,
+            "RESOURCE_EXHAUSTED",
+            "FAILED_PRECONDITION",
+        ),
+    ];
+    for (path, body, limited, spent) in cases {
+        let none = world(vec![limit(Measure::Requests, 0)], vec![]);
+        let got = none.call(path, body);
+        assert_eq!(got.status, 429, "{path} {}", got.body);
+        assert!(got.body.contains(limited), "{path} {}", got.body);
+        let none = world(vec![budget(Measure::Tokens, 1)], vec![]);
+        let got = none.call(path, body);
+        assert_eq!(got.status, 402, "{path} {}", got.body);
+        assert!(
+            got.body.contains(spent) || got.body.contains("budget"),
+            "{path} {}",
+            got.body
+        );
+        assert_eq!(header(&got, "x-should-retry"), "false", "{path}");
+    }
+}
+
+#[test]
+fn the_worst_case_is_reserved_and_the_truth_is_settled() {
+    for body in [HI_100, STREAM_100] {
+        let script = match body {
+            HI_100 => whole(),
+            _ => Script::sse(&[CHUNK, LAST]),
+        };
+        let world = world(vec![budget(Measure::Tokens, 1_000)], vec![script]);
+        let got = world.call(CHAT, body);
+        assert_eq!(got.status, 200, "{}", got.body);
+        assert_eq!(stands(&world, Measure::Tokens), (12, 0), "{body}");
+        let record = world.records().pop().expect("a record");
+        let row = &record.reservations[0];
+        assert!(row.reserved > 100, "{row:?}");
+        assert_eq!(row.settled, Some(12));
+        assert_eq!(
+            (row.quota.as_ref(), row.scope.as_ref()),
+            ("a-budget", "tenant=t")
+        );
+        assert!(row.from_us < row.until_us);
+    }
+}
+
+/// Without a cap of the caller, the reserved one is written into the request,
+/// so that the provider holds to it.
+#[test]
+fn a_call_without_a_cap_is_given_one() {
+    let world = world(vec![budget(Measure::Tokens, 100_000)], vec![whole()]);
+    assert_eq!(world.call(CHAT, HI).status, 200);
+    let sent = &world.sent()[0];
+    assert!(
+        sent.contains("\"max_completion_tokens\":8192") || sent.contains("\"max_tokens\":8192"),
+        "{sent}"
+    );
+    // Where only calls are counted, nothing is written.
+    let world = self::world(vec![limit(Measure::Requests, 9)], vec![whole()]);
+    assert_eq!(world.call(CHAT, HI).status, 200);
+    assert!(!world.sent()[0].contains("8192"));
+}
+
+#[test]
+fn several_answers_are_reserved_for_each() {
+    let world = world(vec![budget(Measure::OutputTokens, 250)], vec![whole()]);
+    let two = HI_100.replace("\"max_tokens\"", "\"n\":2,\"max_tokens\"");
+    assert_eq!(world.call(CHAT, &two).status, 200);
+    let three = HI_100.replace("\"max_tokens\"", "\"n\":3,\"max_tokens\"");
+    let refused = world.call(CHAT, &three);
+    assert_eq!(refused.status, 402, "{}", refused.body);
+    assert!(
+        refused.body.contains("300 output tokens"),
+        "{}",
+        refused.body
+    );
+    assert!(refused.body.contains("never be let in"), "{}", refused.body);
+}
+
+#[test]
+fn a_permit_lasts_as_long_as_the_stream() {
+    let world = world(
+        vec![limit(Measure::Concurrency, 1)],
+        vec![Script::sse(&[CHUNK, LAST]), whole()],
+    );
+    let open = |body: &str| {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri(CHAT)
+            .header("authorization", "Bearer tg-test");
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let exchange = world.flow.open(head, Caller::default());
+        let exchange = exchange.ok().expect("let in");
+        block_on(exchange.run(Ok(body.to_owned().into())))
+    };
+    let reply = open(STREAM_100);
+    assert_eq!(reply.status, 200);
+    let ReplyBody::Stream(mut stream) = reply.body else {
+        panic!("no stream");
+    };
+    // The head is out, the stream is open: the permit is still taken.
+    let refused = world.call(CHAT, HI);
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    assert_eq!(header(&refused, "retry-after"), "1");
+    while let Some(bytes) = block_on(poll_fn(|cx| stream.poll_next(cx))) {
+        bytes.expect("no cut");
+    }
+    assert_eq!(stands(&world, Measure::Concurrency), (0, 0));
+    drop(stream);
+    assert_eq!(world.call(CHAT, HI).status, 200);
+}
+
+#[test]
+fn a_caller_that_leaves_gives_its_permit_back() {
+    let world = world(
+        vec![
+            limit(Measure::Concurrency, 1),
+            budget(Measure::Tokens, 1_000),
+        ],
+        vec![Script::sse(&[CHUNK]).then(Step::Silence), whole()],
+    );
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(CHAT)
+        .header("authorization", "Bearer tg-test");
+    let (head, ()) = request.body(()).expect("a request").into_parts();
+    let exchange = world
+        .flow
+        .open(head, Caller::default())
+        .ok()
+        .expect("let in");
+    let reply = block_on(exchange.run(Ok(STREAM_100.into())));
+    drop(reply);
+    assert_eq!(stands(&world, Measure::Concurrency), (0, 0));
+    let (_, reserved) = stands(&world, Measure::Tokens);
+    assert_eq!(reserved, 0);
+    assert_eq!(world.call(CHAT, HI_100).status, 200);
+}
+
+#[test]
+fn what_failed_upstream_is_given_back() {
+    let broken = Script::json(500, r#"{"error":{"message":"no"}}"#);
+    let world = world(vec![budget(Measure::Tokens, 1_000)], vec![broken]);
+    assert_eq!(world.call(CHAT, HI_100).status, 502);
+    assert_eq!(stands(&world, Measure::Tokens), (0, 0));
+}
+
+/// More than was reserved is taken all the same, and is called debt.
+#[test]
+fn overspend_is_the_debt_of_estimates() {
+    let lying = ANSWER.replace("\"completion_tokens\":5", "\"completion_tokens\":5000");
+    let world = world(
+        vec![budget(Measure::OutputTokens, 1_000)],
+        vec![Script::json(200, &lying)],
+    );
+    assert_eq!(world.call(CHAT, HI_100).status, 200);
+    assert_eq!(world.flow.counters.debt(Measure::OutputTokens), 4_900);
+    let refused = world.call(CHAT, HI_100);
+    assert_eq!(refused.status, 402, "{}", refused.body);
+    assert!(
+        refused.body.contains("5000 output tokens are spent"),
+        "{}",
+        refused.body
+    );
+}
+
+/// A refusal by a provider's limit leaves out the candidate; it is not the
+/// caller's 429.
+#[test]
+fn limits_of_providers_leave_out_candidates() {
+    let providers = [("openai", "openai_chat"), ("anthropic", "anthropic")];
+    let mut of_one = limit(Measure::Requests, 1);
+    of_one.scope = Scope {
+        by: vec![Dimension::Provider],
+        only: vec![(Dimension::Provider, vec!["openai".into()])],
+    };
+    let message = r#"{"id":"msg","type":"message","role":"assistant","model":"up-m","content":[{"type":"text","text":"hello"}],"stop_reason":"end_turn","usage":{"input_tokens":7,"output_tokens":5}}"#;
+    let world = world_of(
+        &providers,
+        vec![of_one.clone()],
+        vec![whole(), Script::json(200, message)],
+    );
+    assert_eq!(header(&world.call(CHAT, HI), "tollgate-provider"), "openai");
+    let second = world.call(CHAT, HI);
+    assert_eq!(
+        header(&second, "tollgate-provider"),
+        "anthropic",
+        "{}",
+        second.body
+    );
+    let record = world.records().pop().expect("a record");
+    assert_eq!(
+        record.candidates[0].excluded.as_deref(),
+        Some("limit: a-limit")
+    );
+    let one = world_of(&providers[..1], vec![of_one], vec![whole()]);
+    assert_eq!(one.call(CHAT, HI).status, 200);
+    let nobody = one.call(CHAT, HI);
+    assert_eq!(nobody.status, 503, "{}", nobody.body);
+    assert_ne!(header(&nobody, "retry-after"), "");
+}
+
+#[test]
+fn shadow_and_warn_let_pass_and_tell() {
+    for (hold, verdict) in [(Hold::Shadow, "would_deny"), (Hold::Warn, "warn")] {
+        let mut soft = limit(Measure::Requests, 0);
+        soft.hold = hold;
+        let world = world(vec![soft], vec![whole()]);
+        let got = world.call(CHAT, HI);
+        assert_eq!(got.status, 200, "{}", got.body);
+        let warned = header(&got, "tollgate-warn").contains("a-limit; rate_limit_requests");
+        assert_eq!(warned, hold == Hold::Warn);
+        let record = world.records().pop().expect("a record");
+        assert!(record.decisions.iter().any(|it| it.verdict == verdict));
+    }
+}
+
+/// Tokens are counted by their words only where the bound by bytes does not
+/// fit.
+#[test]
+fn near_a_limit_the_input_is_counted() {
+    let long = "word ".repeat(400);
+    let body = HI_100.replace("\"hi\"", &format!("\"{long}\""));
+    // Some 2,100 bytes: above 1,000 by bytes, below 800 by words.
+    let world = world(vec![budget(Measure::InputTokens, 900)], vec![whole()]);
+    let got = world.call(CHAT, &body);
+    assert_eq!(got.status, 200, "{}", got.body);
+    let record = world.records().pop().expect("a record");
+    assert!((400..900).contains(&record.reservations[0].reserved));
+    // Strict goes by bytes alone.
+    let mut plan = plan(&[("openai", "openai_chat")]);
+    plan.quotas = Quotas::new([budget(Measure::InputTokens, 900)]);
+    plan.reservation.input = plan::InputBound::Strict;
+    let strict = World::of(plan, vec![]);
+    assert_eq!(strict.call(CHAT, &body).status, 402);
+}
+
+fn with(action: Action) -> QuotaSpec {
+    let mut quota = budget(Measure::Tokens, 1_000);
+    quota.thresholds = vec![Threshold { at: 500, action }];
+    quota
+}
+
+/// A world in which 600 of 1,000 tokens are spent.
+fn half_spent(action: Action, mut scripts: Vec<Script>) -> World {
+    let used = ANSWER.replace("\"completion_tokens\":5", "\"completion_tokens\":593");
+    scripts.insert(0, Script::json(200, &used));
+    let world = world(vec![with(action)], scripts);
+    let got = world.call(CHAT, HI_100);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(header(&got, "tollgate-degraded"), "");
+    world
+}
+
+#[test]
+fn a_threshold_shortens_answers() {
+    let world = half_spent(Action::Shorten(20), vec![whole()]);
+    let got = world.call(CHAT, HI_100);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(header(&got, "tollgate-degraded"), "budget");
+    assert!(
+        world.sent()[1].contains("\"max_tokens\":20"),
+        "{}",
+        world.sent()[1]
+    );
+    let record = world.records().pop().expect("a record");
+    assert!(record.decisions.iter().any(|it| it.verdict == "shorten"));
+}
+
+#[test]
+fn a_threshold_goes_to_a_cheaper_model() {
+    let mut plan = plan(&[("openai", "openai_chat"), ("anthropic", "anthropic")]);
+    let cheap = routing::Candidate::new(0, "up-cheap", None);
+    plan.models.name("cheap", vec![cheap]);
+    plan.quotas = Quotas::new([with(Action::Degrade("cheap".into()))]);
+    let used = ANSWER.replace("\"completion_tokens\":5", "\"completion_tokens\":593");
+    let scripts = vec![Ok(Script::json(200, &used)), Ok(whole())];
+    let world = World::of(plan, scripts);
+    assert_eq!(header(&world.call(CHAT, HI_100), "tollgate-model"), "up-m");
+    let got = world.call(CHAT, HI_100);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(header(&got, "tollgate-model"), "up-cheap");
+    assert_eq!(header(&got, "tollgate-degraded"), "budget");
+    assert!(
+        world.sent()[1].contains("\"model\":\"up-cheap\""),
+        "{}",
+        world.sent()[1]
+    );
+}
+
+#[test]
+fn a_threshold_answers_by_a_template() {
+    let world = half_spent(Action::Answer("sorry".into()), vec![]);
+    let got = world.call(CHAT, HI_100);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert!(
+        got.body.contains("The budget is used up until Monday."),
+        "{}",
+        got.body
+    );
+    assert_eq!(header(&got, "tollgate-degraded"), "budget");
+    let record = world.records().pop().expect("a record");
+    assert!(record.attempts.is_empty());
+    assert_eq!(stands(&world, Measure::Tokens), (600, 0));
+    let got = world.call(CHAT, STREAM_100);
+    assert!(got.body.contains("used up until Monday."), "{}", got.body);
+    assert!(got.body.ends_with("data: [DONE]\n\n"), "{}", got.body);
+    // A program that demands a form gets a refusal, not a sentence.
+    let format = r#""response_format":{"type":"json_object"},"max_tokens""#;
+    let json = HI_100.replace("\"max_tokens\"", format);
+    assert_eq!(world.call(CHAT, &json).status, 402);
+}
+
+/// A budget with an answer gives it also where the call would not fit.
+#[test]
+fn what_does_not_fit_is_answered_too() {
+    let mut quota = with(Action::Answer("sorry".into()));
+    quota.thresholds[0].at = 1_000;
+    let world = world(vec![quota], vec![]);
+    let got = world.call(CHAT, &HI_100.replace("100", "5000"));
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert!(got.body.contains("used up until Monday."));
+}
+
+#[test]
+fn a_threshold_refuses_or_only_tells() {
+    let world = half_spent(Action::Refuse, vec![]);
+    let got = world.call(CHAT, HI_100);
+    assert_eq!(got.status, 402, "{}", got.body);
+    assert!(got.body.contains("reached 50 %"), "{}", got.body);
+    let world = half_spent(Action::Alert, vec![whole()]);
+    let got = world.call(CHAT, HI_100);
+    assert_eq!(got.status, 200);
+    assert_eq!(header(&got, "tollgate-degraded"), "");
+    // In shadow nothing acts.
+    let mut shadow = with(Action::Refuse);
+    shadow.hold = Hold::Shadow;
+    shadow.thresholds[0].at = 0;
+    let world = self::world(vec![shadow], vec![whole()]);
+    assert_eq!(world.call(CHAT, HI_100).status, 200);
+    let record = world.records().pop().expect("a record");
+    assert!(record.decisions.iter().any(|it| it.verdict == "would_act"));
+}
+
+#[test]
+fn absurd_caps_do_not_wrap() {
+    let world = world(vec![budget(Measure::Tokens, i64::MAX)], vec![]);
+    for most in ["-1", "1.5", "99999999999999999999", "null0"] {
+        let body = HI_100.replace("100", most);
+        let got = world.call(CHAT, &body);
+        assert_eq!(got.status, 400, "{most} {}", got.body);
+    }
+    let most = HI_100.replace("100", "4294967295");
+    let world = self::world(vec![budget(Measure::Tokens, 1_000_000)], vec![]);
+    let got = world.call(CHAT, &most);
+    assert_eq!(got.status, 402, "{}", got.body);
+}
+
+#[test]
+fn an_override_ends() {
+    let mut quota = budget(Measure::OutputTokens, 10);
+    let now_us = 1_700_000_000_000_000;
+    quota.overrides = vec![Override {
+        limit: 1_000,
+        from_us: 0,
+        until_us: now_us + 1,
+    }];
+    assert_eq!(
+        world(vec![quota.clone()], vec![whole()])
+            .call(CHAT, HI_100)
+            .status,
+        200
+    );
+    quota.overrides[0].until_us = now_us;
+    assert_eq!(world(vec![quota], vec![]).call(CHAT, HI_100).status, 402);
+}
