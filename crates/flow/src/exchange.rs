@@ -27,11 +27,11 @@ use store::Ticket;
 use crate::Flow;
 use crate::faults::{internal, no_slot};
 use crate::held::{Approving, Held};
+use crate::purse::Purse;
 use crate::reply::{
     ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
     SHOULD_RETRY,
 };
-use crate::spending::Spending;
 
 /// Where a request came from.
 #[derive(Clone, Debug, Default)]
@@ -84,7 +84,7 @@ pub struct Exchange {
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
     /// What it holds of limits and budgets.
-    pub(crate) spending: Option<Box<Spending>>,
+    pub(crate) spending: Option<Box<Purse>>,
     /// The model that is taken instead of the one that was asked for.
     pub(crate) instead: Option<Arc<str>>,
     /// Why the answer is less than what was asked for.

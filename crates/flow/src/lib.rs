@@ -24,6 +24,7 @@ mod observe;
 mod path;
 mod policy;
 mod prepare;
+mod purse;
 mod reply;
 mod rollout;
 mod spending;

@@ -7,41 +7,30 @@
 //! account are taken for each attempt; a refusal there leaves out the
 //! candidate. Permits last as long as the exchange, streams included.
 //!
-//! Deliberately not here: the arithmetic (`meter`), and what is told of it
-//! (`told`).
+//! Deliberately not here: the arithmetic (`meter`), what the call holds
+//! meanwhile and what is told of it (`purse`).
 
 pub(crate) mod alerts;
 mod effects;
-pub(crate) mod told;
 
 use std::sync::Arc;
 
 use contract::{Fault, FaultKind, Operation, Origin};
-use evidence::{Decision, Reservation};
+use evidence::Decision;
 use meter::{
-    Admitted, Amounts, Attempted, Breach, Draw, Hold, Measure, Quota, QuotaKind, Reached, Refused,
+    Admitted, Amounts, Attempted, Breach, Hold, Measure, Quota, QuotaKind, Reached, Refused,
     Subject, Wants,
 };
-use plan::{InputBound, Plan};
+use plan::Plan;
 use routing::Candidate;
 
 use crate::arrived::Arrived;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
+use crate::purse::{Purse, row, told};
 
 /// How far the count of words may lie below the truth: a third of it.
 const WORDS_MARGIN: (u64, u64) = (3, 2);
-
-/// What a call holds of limits and budgets.
-#[derive(Default)]
-pub(crate) struct Spending {
-    /// What was taken, and for which attempt.
-    draws: Vec<(Draw, Option<u32>)>,
-    /// The worst case that was reserved.
-    pub(crate) bound: Amounts,
-    /// What is told of rate limits.
-    shown: Vec<told::Shown>,
-}
 
 /// What the stage decided.
 pub(crate) enum Reserved {
@@ -105,11 +94,11 @@ impl Exchange {
         }
         if let Refused::Breached(breaches) = &refused {
             let shown = breaches.iter().filter_map(told::Shown::breach).collect();
-            let spending = Spending {
+            let purse = Purse {
                 shown,
-                ..Spending::default()
+                ..Purse::default()
             };
-            self.spending = Some(Box::new(spending));
+            self.spending = Some(Box::new(purse));
         }
         Err(self.refused(&refused))
     }
@@ -139,7 +128,7 @@ impl Exchange {
         };
         let admitted = admitted.map_err(Ok)?;
         self.note_breaches(&admitted.would_refuse);
-        let mut spending = Box::<Spending>::default();
+        let mut spending = Box::<Purse>::default();
         spending.bound = bound;
         spending.take(admitted, None, self.now_us());
         self.spending = Some(spending);
@@ -173,15 +162,13 @@ impl Exchange {
         let reservation = self.plan.reservation;
         let body = asking.doc.bytes();
         let turns = asking.survey.turns;
-        let input = match (self.route.operation, reservation.input) {
+        let input = match (self.route.operation, reservation.strict) {
             // Counting is free everywhere.
             (Operation::CountTokens | Operation::ListModels | Operation::GetModel, _) => 0,
-            (Operation::Chat | Operation::Embed, InputBound::Estimate) => {
+            (Operation::Chat | Operation::Embed, false) => {
                 meter::bound::input_estimate(body, turns)
             }
-            (Operation::Chat | Operation::Embed, InputBound::Strict) => {
-                meter::bound::input_strict(body, turns)
-            }
+            (Operation::Chat | Operation::Embed, true) => meter::bound::input_strict(body, turns),
         };
         if self.record.request.input_tokens_estimate.is_none() {
             self.record.request.input_tokens_estimate = Some(input);
@@ -248,7 +235,7 @@ impl Exchange {
     /// Whether a closer look at the input may help: tokens are only counted
     /// where a limit is near.
     fn may_count_again(&self, breaches: &[Breach]) -> bool {
-        let is_estimate = self.plan.reservation.input == InputBound::Estimate;
+        let is_estimate = !self.plan.reservation.strict;
         let counts = |breach: &Breach| match breach.measure {
             Measure::InputTokens | Measure::Tokens | Measure::Cost => true,
             Measure::Requests | Measure::OutputTokens | Measure::Concurrency => false,
@@ -429,36 +416,6 @@ impl Exchange {
         if let Some(spending) = &self.spending {
             told::headers(&spending.shown, self.now_us(), headers);
         }
-    }
-}
-
-impl Spending {
-    fn take(&mut self, admitted: Admitted, attempt: Option<u32>, now_us: u64) {
-        for draw in admitted.draws {
-            if attempt.is_none() && draw.kind == QuotaKind::RateLimit {
-                self.shown.extend(told::Shown::draw(&draw, now_us));
-            }
-            self.draws.push((draw, attempt));
-        }
-    }
-}
-
-/// A row of the ledger.
-fn row(draw: Draw, attempt: Option<u32>, settled: Option<i64>) -> Reservation {
-    Reservation {
-        quota: draw.quota,
-        kind: draw.kind.name().into(),
-        measure: draw.measure.name().into(),
-        scope: draw.scope,
-        counter: draw.counter,
-        from_us: draw.span.from_us,
-        until_us: draw.span.until_us,
-        after_us: draw.after_us,
-        reserved: draw.amount,
-        settled,
-        level: draw.level,
-        limit: draw.limit,
-        attempt,
     }
 }
 

@@ -36,7 +36,8 @@ pub use interpolate::Sources;
 pub use keep::{Kept, keep};
 pub use load::{Draft, read};
 pub use plan::{
-    LossPolicy, OperationBytes as OperationLimits, Operator, Plan, ProviderPlan, Settings, Times,
+    LossPolicy, OperationBytes as OperationLimits, Operator, Plan, ProviderPlan, Reservation,
+    Settings, Times,
 };
 pub use reference::{reference, rule_pages};
 pub use role::Role;

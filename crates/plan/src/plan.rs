@@ -14,7 +14,6 @@ use meter::Quotas;
 use providers::{Account, Kind};
 use routing::ModelTable;
 
-use crate::document::ReservationEntry;
 use crate::role::Role;
 
 /// Everything that decides over an exchange.
@@ -41,7 +40,7 @@ pub struct Plan {
     /// Rate limits and budgets.
     pub quotas: Quotas,
     /// How much is reserved for a call.
-    pub reservation: ReservationEntry,
+    pub reservation: Reservation,
     /// Answers that the gateway gives itself, by name.
     pub answers: BTreeMap<Arc<str>, Arc<str>>,
     /// Bounds and choices.
@@ -62,7 +61,7 @@ impl Default for Plan {
             metadata: access::metadata::Settings::default(),
             policy: Policy::default(),
             quotas: Quotas::default(),
-            reservation: ReservationEntry::default(),
+            reservation: Reservation::default(),
             answers: BTreeMap::new(),
             settings: Settings::default(),
         }
@@ -213,6 +212,25 @@ pub struct OperationBytes {
     pub count_tokens: Option<usize>,
     /// Turning texts into vectors.
     pub embed: Option<usize>,
+}
+
+/// How much is reserved for a call before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// Output tokens of a call that names no cap.
+    pub output_tokens: u32,
+    /// Whether input tokens are bounded by bytes alone, and fees without a
+    /// bound are refused.
+    pub strict: bool,
+}
+
+impl Default for Reservation {
+    fn default() -> Self {
+        Self {
+            output_tokens: 8_192,
+            strict: false,
+        }
+    }
 }
 
 /// What becomes of a translation that loses something.

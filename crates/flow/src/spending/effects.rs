@@ -12,10 +12,10 @@ use evidence::{Decision, Reading, Value};
 use meter::{Action, Hold, Reached};
 use routing::Candidate;
 
-use super::told;
 use crate::arrived::Arrived;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
+use crate::purse::told;
 use crate::stream::Streaming;
 
 /// What a call is to be turned into.

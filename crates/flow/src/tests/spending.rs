@@ -374,7 +374,7 @@ fn near_a_limit_the_input_is_counted() {
     // Strict goes by bytes alone.
     let mut plan = plan(&[("openai", "openai_chat")]);
     plan.quotas = Quotas::new([budget(Measure::InputTokens, 900)]);
-    plan.reservation.input = plan::InputBound::Strict;
+    plan.reservation.strict = true;
     let strict = World::of(plan, vec![]);
     assert_eq!(strict.call(CHAT, &body).status, 402);
 }

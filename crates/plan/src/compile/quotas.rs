@@ -1,6 +1,6 @@
 //! Rate limits and budgets, made ready to be asked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use access::Mode;
@@ -109,19 +109,7 @@ fn pace(
         | Measure::Concurrency => WindowName::Sliding,
     });
     if measure == Measure::Concurrency {
-        let beside = [
-            ("per", entry.per.is_some()),
-            ("window", entry.window.is_some()),
-            ("burst", entry.burst.is_some()),
-        ];
-        for (field, _) in beside.iter().filter(|(_, is_there)| *is_there) {
-            findings.error(
-                format!("{path}.{field}"),
-                "calls at the same time have no window",
-                "leave it out, or count `requests`",
-            );
-        }
-        return Some(Pace::Permits);
+        return Some(permits(entry, path, findings));
     }
     let Some(per) = entry.per else {
         findings.error(
@@ -163,6 +151,22 @@ fn pace(
             }))
         }
     }
+}
+
+fn permits(entry: &RateLimitEntry, path: &str, findings: &mut Findings) -> Pace {
+    let beside = [
+        ("per", entry.per.is_some()),
+        ("window", entry.window.is_some()),
+        ("burst", entry.burst.is_some()),
+    ];
+    for (field, _) in beside.iter().filter(|(_, is_there)| *is_there) {
+        findings.error(
+            format!("{path}.{field}"),
+            "calls at the same time have no window",
+            "leave it out, or count `requests`",
+        );
+    }
+    Pace::Permits
 }
 
 fn even(
@@ -489,7 +493,7 @@ fn dimension(name: DimensionName) -> Dimension {
 }
 
 /// The answers that the gateway gives itself.
-pub(super) fn answers(document: &Document) -> Vec<(Arc<str>, Arc<str>)> {
+pub(super) fn answers(document: &Document) -> BTreeMap<Arc<str>, Arc<str>> {
     let all = document.answers.iter();
     all.map(|(name, answer)| (name.into(), answer.text.as_str().into()))
         .collect()

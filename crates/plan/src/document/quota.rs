@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{Millis, Named};
+use crate::plan::Reservation;
 
 /// A rate limit: so much in a time, or at the same time. What it refuses is
 /// answered with 429 and passes by itself.
@@ -284,9 +285,22 @@ pub struct ReservationEntry {
 
 impl Default for ReservationEntry {
     fn default() -> Self {
+        let known = Reservation::default();
         Self {
-            output_tokens: 8_192,
-            input: InputBound::Estimate,
+            output_tokens: known.output_tokens,
+            input: match known.strict {
+                true => InputBound::Strict,
+                false => InputBound::Estimate,
+            },
+        }
+    }
+}
+
+impl From<ReservationEntry> for Reservation {
+    fn from(entry: ReservationEntry) -> Self {
+        Self {
+            output_tokens: entry.output_tokens,
+            strict: entry.input == InputBound::Strict,
         }
     }
 }

@@ -56,7 +56,7 @@ fn shows(measure: Measure) -> bool {
     }
 }
 
-/// `x-ratelimit-*` as OpenAI writes them, of the tightest limit of each
+/// `x-ratelimit-*` as vendors write them, of the tightest limit of each
 /// measure. `reset` is when the limit is whole again, as `1m30.5s`.
 pub(crate) fn headers(shown: &[Shown], now_us: u64, headers: &mut HeaderMap) {
     for (names, measure) in HEADERS.iter().zip(SHOWN) {
@@ -101,7 +101,7 @@ static HEADERS: [[HeaderName; 3]; 4] = [
     ],
 ];
 
-/// A length of time as OpenAI writes it: `350ms`, `6s`, `1m30s`, `2h0m0s`.
+/// A length of time as those headers write it: `350ms`, `6s`, `1m30s`, `2h0m0s`.
 fn span(ms: u64) -> String {
     let (hours, minutes) = (ms / 3_600_000, ms / 60_000 % 60);
     let (seconds, rest) = (ms / 1_000 % 60, ms % 1_000);
@@ -125,75 +125,78 @@ fn span(ms: u64) -> String {
 
 /// The refusal of a limit (429) or a budget (402).
 pub(crate) fn fault(breach: &Breach, now_us: u64) -> Fault {
-    let (level, limit) = (breach.level, breach.limit);
     let whose = match breach.scope.as_ref() {
         "" => String::new(),
         scope => format!(" of {scope}"),
     };
-    let name = &breach.quota;
-    let measure = breach.measure;
-    let wanted = amount(measure, breach.wanted);
-    let short = breach
-        .level
-        .saturating_add(breach.wanted)
-        .saturating_sub(limit);
     let kind = match breach.kind {
         QuotaKind::RateLimit => "limit",
         QuotaKind::Budget => "budget",
     };
-    let head = format!("The {kind} `{name}`{whose} is {}", amount(measure, limit));
-    let fault = |status, text: String| Fault::new(status, Origin::Gateway, text);
-    if breach.never {
-        let over = amount(measure, breach.wanted.saturating_sub(limit));
-        let text = format!(
-            "{head}, and this call alone may take {wanted}, which is {over} more: it can never be \
-             let in. Ask for fewer output tokens, send less, or ask the people who run the gateway \
-             for a larger {kind}."
-        );
-        let status = match breach.kind {
-            QuotaKind::RateLimit => FaultKind::RateLimited,
-            QuotaKind::Budget => FaultKind::OverBudget,
-        };
-        return fault(status, text).retry(Retry::Never);
+    let limit = amount(breach.measure, breach.limit);
+    let head = format!("The {kind} `{}`{whose} is {limit}", breach.quota);
+    match (breach.never, breach.kind) {
+        (true, _) => never(breach, &head, kind),
+        (false, QuotaKind::RateLimit) => limited(breach, &head, retry_ms(breach, now_us)),
+        (false, QuotaKind::Budget) => spent(breach, &head, now_us),
     }
-    match breach.kind {
-        QuotaKind::RateLimit => {
-            let ms = retry_ms(breach, now_us);
-            let text = match measure {
-                Measure::Concurrency => format!(
-                    "{head} at the same time, and {level} are under way. Try again when one has \
-                     ended."
-                ),
-                Measure::Requests => {
-                    format!("{head}, and they are used up. Try again in {}.", span(ms))
-                }
-                Measure::InputTokens | Measure::OutputTokens | Measure::Tokens | Measure::Cost => {
-                    format!(
-                        "{head}; {} are used or reserved, and this call may take {wanted}, which is \
-                     {} too much. Try again in {}.",
-                        amount(measure, level),
-                        amount(measure, short),
-                        span(ms)
-                    )
-                }
-            };
-            fault(FaultKind::RateLimited, text).retry(Retry::After { ms })
+}
+
+fn never(breach: &Breach, head: &str, kind: &str) -> Fault {
+    let measure = breach.measure;
+    let wanted = amount(measure, breach.wanted);
+    let over = amount(measure, breach.wanted.saturating_sub(breach.limit));
+    let text = format!(
+        "{head}, and this call alone may take {wanted}, which is {over} more: it can never be let \
+         in. Ask for fewer output tokens, send less, or ask the people who run the gateway for a \
+         larger {kind}."
+    );
+    let status = match breach.kind {
+        QuotaKind::RateLimit => FaultKind::RateLimited,
+        QuotaKind::Budget => FaultKind::OverBudget,
+    };
+    Fault::new(status, Origin::Gateway, text).retry(Retry::Never)
+}
+
+fn limited(breach: &Breach, head: &str, ms: u64) -> Fault {
+    let text = match breach.measure {
+        Measure::Concurrency => format!(
+            "{head} at the same time, and {} are under way. Try again when one has ended.",
+            breach.level
+        ),
+        Measure::Requests => {
+            format!("{head}, and they are used up. Try again in {}.", span(ms))
         }
-        QuotaKind::Budget => {
-            let again = match breach.free_us {
-                Some(at_us) => format!("It begins anew in {}", days(at_us.saturating_sub(now_us))),
-                None => "It does not begin anew".to_owned(),
-            };
-            let text = format!(
-                "{head}; {} are spent or reserved, and this call may take {wanted}, which is {} \
-                 too much. {again}. Ask for fewer output tokens, or ask the people who run the \
-                 gateway for more.",
-                amount(measure, level),
-                amount(measure, short),
-            );
-            fault(FaultKind::OverBudget, text)
+        Measure::InputTokens | Measure::OutputTokens | Measure::Tokens | Measure::Cost => {
+            let used = used(breach, "used");
+            format!("{head}; {used}. Try again in {}.", span(ms))
         }
-    }
+    };
+    let fault = Fault::new(FaultKind::RateLimited, Origin::Gateway, text);
+    fault.retry(Retry::After { ms })
+}
+
+fn spent(breach: &Breach, head: &str, now_us: u64) -> Fault {
+    let again = match breach.free_us {
+        Some(at_us) => format!("It begins anew in {}", days(at_us.saturating_sub(now_us))),
+        None => "It does not begin anew".to_owned(),
+    };
+    let used = used(breach, "spent");
+    let text = format!(
+        "{head}; {used}. {again}. Ask for fewer output tokens, or ask the people who run the \
+         gateway for more."
+    );
+    Fault::new(FaultKind::OverBudget, Origin::Gateway, text)
+}
+
+fn used(breach: &Breach, word: &str) -> String {
+    let short = breach.level.saturating_add(breach.wanted);
+    format!(
+        "{} are {word} or reserved, and this call may take {}, which is {} too much",
+        amount(breach.measure, breach.level),
+        amount(breach.measure, breach.wanted),
+        amount(breach.measure, short.saturating_sub(breach.limit)),
+    )
 }
 
 /// Why a candidate is left out, as the caller hears it if none is left.
@@ -300,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_of_time_are_written_as_openai_does() {
+    fn lengths_of_time_are_written_as_clients_read_them() {
         let spans = [0, 350, 6_000, 90_500, 3_600_000, 7_261_001].map(span);
         let expected = ["0ms", "350ms", "6s", "1m30.500s", "1h0m0s", "2h1m1.001s"];
         assert_eq!(spans.each_ref().map(String::as_str), expected);

@@ -1,0 +1,50 @@
+//! What a call holds of limits and budgets, from admission to its end.
+//!
+//! Deliberately not here: when it is taken and settled (`spending`).
+
+pub(crate) mod told;
+
+use evidence::Reservation;
+use meter::{Admitted, Amounts, Draw, QuotaKind};
+
+/// What a call holds of limits and budgets.
+#[derive(Default)]
+pub(crate) struct Purse {
+    /// What was taken, and for which attempt.
+    pub(crate) draws: Vec<(Draw, Option<u32>)>,
+    /// The worst case that was reserved.
+    pub(crate) bound: Amounts,
+    /// What is told of rate limits.
+    pub(crate) shown: Vec<told::Shown>,
+}
+
+impl Purse {
+    /// Holds what was admitted.
+    pub(crate) fn take(&mut self, admitted: Admitted, attempt: Option<u32>, now_us: u64) {
+        for draw in admitted.draws {
+            if attempt.is_none() && draw.kind == QuotaKind::RateLimit {
+                self.shown.extend(told::Shown::draw(&draw, now_us));
+            }
+            self.draws.push((draw, attempt));
+        }
+    }
+}
+
+/// A row of the ledger.
+pub(crate) fn row(draw: Draw, attempt: Option<u32>, settled: Option<i64>) -> Reservation {
+    Reservation {
+        quota: draw.quota,
+        kind: draw.kind.name().into(),
+        measure: draw.measure.name().into(),
+        scope: draw.scope,
+        counter: draw.counter,
+        from_us: draw.span.from_us,
+        until_us: draw.span.until_us,
+        after_us: draw.after_us,
+        reserved: draw.amount,
+        settled,
+        level: draw.level,
+        limit: draw.limit,
+        attempt,
+    }
+}
