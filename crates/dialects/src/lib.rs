@@ -25,6 +25,7 @@ mod percent;
 mod sampling;
 pub mod splice;
 mod stand_in;
+mod tally;
 mod thinking;
 mod tool_id;
 
@@ -32,8 +33,8 @@ pub use loss::is_cosmetic;
 
 pub use dialect::{
     Asked, Call, Destination, Dialect, FaultBody, Fit, GATEWAY_FIELD, Head, Keep, ModelEntry,
-    Quirks, Route, StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Unsupported,
-    Written,
+    Quirks, Route, Seen, StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target,
+    Unsupported, Written,
 };
 
 /// Every dialect, in the order in which they are asked whether a path is
