@@ -12,6 +12,7 @@ mod busy;
 pub mod carry;
 mod closed;
 pub mod dialect;
+mod figures;
 pub mod fold;
 pub mod framing;
 mod gemini;

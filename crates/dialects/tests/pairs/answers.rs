@@ -285,8 +285,8 @@ pub(crate) fn usages() -> impl Iterator<Item = (&'static str, Usage)> {
         ("cached_write_1h", usage([100, 0, 0, 40, 50, 0, 0, 0, 0, 0])),
         ("reasoning", usage([100, 0, 0, 0, 50, 25, 0, 0, 0, 0])),
         ("audio", usage([100, 0, 0, 0, 50, 0, 5, 6, 0, 0])),
-        ("image", usage([100, 0, 0, 0, 50, 0, 0, 0, 9, 0])),
-        ("all", usage([101, 20, 30, 40, 53, 25, 5, 6, 9, 0])),
+        ("image", usage([100, 0, 0, 0, 50, 0, 0, 0, 9, 8])),
+        ("all", usage([101, 20, 30, 40, 53, 25, 5, 6, 9, 8])),
     ]
     .into_iter()
 }
