@@ -74,17 +74,13 @@ impl Seen {
 }
 
 impl Tally {
-    /// Usage with the tier, for prices; empty where nothing was told.
-    pub fn metered(&self) -> Usage {
-        Usage {
+    /// What the provider told of usage, with the tier, which prices differ by.
+    pub fn told(&self) -> Option<Usage> {
+        let told = self.usage.is_some() || self.tier.is_some();
+        told.then(|| Usage {
             tier: self.tier,
             ..self.usage.unwrap_or_default()
-        }
-    }
-
-    /// Whether the provider told usage or a tier.
-    pub fn is_metered(&self) -> bool {
-        self.usage.is_some() || self.tier.is_some()
+        })
     }
 
     /// Takes a vendor's word for the tier; one that says nothing yet leaves

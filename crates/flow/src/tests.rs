@@ -12,6 +12,7 @@ mod policy;
 mod refused;
 mod rollout;
 mod rules;
+mod usage;
 mod world;
 
 use contract::seams::WireFaultKind;
