@@ -324,6 +324,8 @@ pub struct Quirks {
     /// What the server calls the cap on output tokens, where it does not know
     /// the dialect's own name for it.
     pub output_cap: Option<&'static str>,
+    /// The server tells usage in every stream, and refuses to be asked for it.
+    pub usage_unasked: bool,
 }
 
 /// What to do with parameters that a model or dialect cannot take.

@@ -336,3 +336,72 @@ fn an_embedding_without_usage_is_estimated_by_its_input() {
     let usage = record(&world).usage;
     assert_eq!((usage.input, usage.source), (4, UsageSource::Provider));
 }
+
+/// The last chunk of a server that tells usage unasked bears content, too.
+const UNASKED: &str = "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"up-m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"lo\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2,\"total_tokens\":9}}\n\n";
+
+#[test]
+fn a_server_that_refuses_to_be_asked_for_usage_is_not_and_its_usage_passes() {
+    let with = |body: &str| {
+        body.replace(
+            "\"stream\":true",
+            "\"stream\":true,\"stream_options\":{\"include_usage\":true}",
+        )
+    };
+    for (path, body) in [
+        (CHAT, ASK_STREAM.to_owned()),
+        (CHAT, with(ASK_STREAM)),
+        (MESSAGES, asked(MESSAGES)),
+    ] {
+        let script = Script::sse(&[FRAMES[0], FRAMES[1], UNASKED, DONE]);
+        let world = World::new(&[("mistral", "openai_chat")], vec![Ok(script)]);
+        let got = world.call(path, &body);
+        assert_eq!(got.status, 200, "{}", got.body);
+        let sent = &world.sent()[0];
+        assert!(!sent.contains("stream_options"), "{sent}");
+        if path == CHAT {
+            let all = [FRAMES[0], FRAMES[1], UNASKED, DONE].concat();
+            assert_eq!(got.body, all, "nothing of it is hidden");
+        }
+        let usage = record(&world).usage;
+        assert_eq!((usage.input, usage.output), (7, 2));
+        assert_eq!(usage.source, UsageSource::Provider);
+    }
+}
+
+/// Every kind that speaks this dialect, by its entry in the catalog: asked
+/// where it is asked for usage, hidden from a caller who did not ask, shown to
+/// one who did.
+#[test]
+fn every_kind_is_asked_for_usage_and_only_callers_who_asked_see_the_chunk() {
+    let all = [&FRAMES[..], &[DONE]].concat();
+    let asks = ASK_STREAM.replace(
+        "\"stream\":true",
+        "\"stream\":true,\"stream_options\":{\"include_usage\":true}",
+    );
+    let mut kinds = 0;
+    for kind in providers::kinds() {
+        let speaks = kind.dialects.contains(&"openai_chat");
+        if !speaks || kind.provider.local().is_some() || kind.quirks.usage_unasked {
+            continue;
+        }
+        kinds += 1;
+        for (body, shown) in [(ASK_STREAM, false), (asks.as_str(), true)] {
+            let script = Script::sse(&all);
+            let world = World::new(&[(kind.name, "openai_chat")], vec![Ok(script)]);
+            let got = world.call(CHAT, body);
+            assert_eq!(got.status, 200, "{}: {}", kind.name, got.body);
+            assert_eq!(got.body.contains("\"usage\""), shown, "{}", kind.name);
+            let sent = &world.sent()[0];
+            assert!(sent.contains("\"include_usage\":true"), "{}", kind.name);
+            let usage = record(&world).usage;
+            assert_eq!((usage.input, usage.output), (7, 2), "{}", kind.name);
+        }
+        // A caller of another dialect: asked upstream all the same.
+        let world = World::new(&[(kind.name, "openai_chat")], vec![Ok(Script::sse(&all))]);
+        world.call(MESSAGES, &asked(MESSAGES));
+        assert!(world.sent()[0].contains("\"include_usage\":true"));
+        assert_eq!(record(&world).usage.source, UsageSource::Provider);
+    }
+    assert!(kinds > 12, "{kinds} kinds speak it");
+}
