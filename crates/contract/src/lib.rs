@@ -25,4 +25,4 @@ pub use model::{Capabilities, DialectId, ModelCard};
 pub use request::{Operation, Request, Task};
 pub use secret::Secret;
 pub use text::RawJson;
-pub use usage::{Usage, UsageSource};
+pub use usage::{ServiceTier, Usage, UsageSource};

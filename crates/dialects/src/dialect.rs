@@ -8,15 +8,15 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use bytes::Bytes;
-use contract::answer::FinishReason;
-use contract::event::PartHead;
 use contract::fault::UpstreamError;
-use contract::{Answer, DialectId, Event, Fault, Loss, ModelCard, Operation, Request, Usage};
+use contract::{Answer, DialectId, Event, Fault, Loss, ModelCard, Operation, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::framing::{Frame, Framing};
 use crate::json::Json;
 use crate::splice::{self, Edit};
+
+pub use crate::tally::{Seen, Tally};
 
 /// The body object in which a caller sends metadata to the gateway, whatever
 /// the dialect. It is read by the flow and never travels on.
@@ -324,6 +324,8 @@ pub struct Quirks {
     /// What the server calls the cap on output tokens, where it does not know
     /// the dialect's own name for it.
     pub output_cap: Option<&'static str>,
+    /// The server tells usage in every stream, and refuses to be asked for it.
+    pub usage_unasked: bool,
 }
 
 /// What to do with parameters that a model or dialect cannot take.
@@ -367,77 +369,6 @@ pub struct ModelEntry<'a> {
     pub created_s: u64,
     /// What is known of it.
     pub card: Option<&'a ModelCard>,
-}
-
-/// What the evidence needs of an answer.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Usage so far.
-    pub usage: Option<Usage>,
-    /// Why the first choice ended.
-    pub finish: Option<FinishReason>,
-    /// The vendor's id of the answer.
-    pub id: Option<String>,
-    /// The model that answered, as the vendor says.
-    pub model: Option<String>,
-    /// A content, reasoning or tool frame was seen: the stream is committed.
-    pub committed: bool,
-    /// The upstream's own end marker was seen.
-    pub ended: bool,
-    /// The upstream reported an error in the stream (the frame itself passes
-    /// to a same-dialect client as it came).
-    pub fault: Option<Fault>,
-}
-
-impl Tally {
-    /// Takes what a whole answer tells.
-    pub fn take(&mut self, answer: &Answer) {
-        match answer {
-            Answer::Chat(chat) => {
-                self.usage = chat.usage;
-                let first = chat.choices.first();
-                let finish = first.and_then(|choice| choice.finish.as_ref());
-                self.finish = finish.map(|finish| finish.reason);
-                self.id.clone_from(&chat.id);
-                self.model.clone_from(&chat.model);
-            }
-            Answer::Embed(embed) => {
-                self.usage = embed.usage;
-                self.model.clone_from(&embed.model);
-            }
-            Answer::Count(_) => {}
-        }
-        self.committed = true;
-        self.ended = true;
-    }
-
-    /// Takes what an event of a stream tells.
-    pub fn note(&mut self, event: &Event) {
-        match event {
-            Event::Open { id, model, .. } => {
-                self.id.clone_from(id);
-                self.model.clone_from(model);
-            }
-            // Text and thinking open empty; every other part says something
-            // by its start.
-            Event::PartOpen { head, .. } => match head {
-                PartHead::Text | PartHead::Thinking { .. } | PartHead::Refusal => {}
-                PartHead::ToolCall { .. } | PartHead::Whole(_) => self.committed = true,
-            },
-            Event::PartDelta { .. } | Event::Logprobs { .. } => self.committed = true,
-            Event::Usage(usage) => self.usage.get_or_insert_with(Usage::default).merge(usage),
-            Event::Finish { choice: 0, finish } => {
-                self.finish = Some(finish.reason);
-                self.committed = true;
-            }
-            Event::Finish { .. }
-            | Event::PartClose { .. }
-            | Event::ServiceTier(_)
-            | Event::Ping => {}
-            Event::Fault(fault) => self.fault = Some(fault.clone()),
-            Event::End => self.ended = true,
-        }
-    }
 }
 
 /// Reads a provider's stream into events.

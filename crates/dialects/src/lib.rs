@@ -12,6 +12,7 @@ mod busy;
 pub mod carry;
 mod closed;
 pub mod dialect;
+mod figures;
 pub mod fold;
 pub mod framing;
 mod gemini;
@@ -25,6 +26,7 @@ mod percent;
 mod sampling;
 pub mod splice;
 mod stand_in;
+mod tally;
 mod thinking;
 mod tool_id;
 
@@ -32,8 +34,8 @@ pub use loss::is_cosmetic;
 
 pub use dialect::{
     Asked, Call, Destination, Dialect, FaultBody, Fit, GATEWAY_FIELD, Head, Keep, ModelEntry,
-    Quirks, Route, StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Unsupported,
-    Written,
+    Quirks, Route, Seen, StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target,
+    Unsupported, Written,
 };
 
 /// Every dialect, in the order in which they are asked whether a path is

@@ -1,8 +1,10 @@
 //! What the two OpenAI wire formats share: errors, lists of models, media as
-//! data URLs, log probabilities, and the book of losses.
+//! data URLs, log probabilities, what is billed beside tokens, and the book of
+//! losses.
 //!
 //! Deliberately not here: requests, answers and streams, which differ.
 
+pub(crate) mod beside;
 pub(crate) mod fault;
 pub(crate) mod grammar;
 pub(crate) mod logprobs;

@@ -267,6 +267,33 @@ fn a_cap_lowers_what_is_larger_and_stands_where_nothing_does() {
     }
 }
 
+/// A server that tells usage unasked refuses to be asked for it.
+#[test]
+fn a_server_that_tells_usage_unasked_is_not_asked() {
+    let fit = Fit {
+        quirks: Quirks {
+            usage_unasked: true,
+            ..Quirks::default()
+        },
+        strip: true,
+        ..Fit::default()
+    };
+    let cases = [
+        (r#"{"a":1}"#, r#"{"a":1}"#),
+        (
+            r#"{"a":1,"stream_options":{"include_usage":true}}"#,
+            r#"{"a":1}"#,
+        ),
+        (
+            r#"{"stream_options":null,"tollgate":{},"a":1}"#,
+            r#"{"a":1}"#,
+        ),
+    ];
+    for (body, fitting) in cases {
+        assert_eq!(fitted(dialect("openai_chat"), body, fit), fitting);
+    }
+}
+
 /// A server that knows one name of the cap gets one cap, the smallest, under
 /// that name; and what goes may stand side by side.
 #[test]
@@ -274,6 +301,7 @@ fn a_cap_has_the_name_that_the_server_knows() {
     let fit = Fit {
         quirks: Quirks {
             output_cap: Some("max_tokens"),
+            ..Quirks::default()
         },
         output_tokens_max: Some(10),
         strip: true,

@@ -9,7 +9,7 @@
 
 mod writer;
 
-use contract::Usage;
+use contract::{ServiceTier, Usage};
 
 use crate::record::{
     Attempt, AttemptTimes, Candidate, Decision, FaultNote, Identity, Record, RequestFacts,
@@ -208,6 +208,14 @@ fn usage(w: &mut Writer, tokens: &Usage) {
             w.nonzero("audio_in", tokens.audio_in);
             w.nonzero("audio_out", tokens.audio_out);
             w.nonzero("image_in", tokens.image_in);
+            w.nonzero("image_out", tokens.image_out);
+            w.nonzero("web_searches", tokens.web_searches);
+            w.nonzero("audio_seconds", tokens.audio_seconds);
+            w.option("told_cost_nanos", tokens.told_cost_nanos);
+            w.option_text("tier", tokens.tier.map(ServiceTier::name));
+            if tokens.flawed {
+                w.flag("flawed", true);
+            }
             w.text("source", tokens.source.name());
         });
     });

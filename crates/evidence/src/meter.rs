@@ -43,7 +43,7 @@ const STATUSES: [u16; 19] = [
 /// Label values of the classes, after those of [`STATUSES`].
 const STATUS_CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "none"];
 /// Token classes of [`Usage`], as label values.
-const TOKEN_CLASSES: [&str; 9] = [
+const TOKEN_CLASSES: [&str; 10] = [
     "input",
     "cached_read",
     "cached_write",
@@ -53,6 +53,7 @@ const TOKEN_CLASSES: [&str; 9] = [
     "audio_in",
     "audio_out",
     "image_in",
+    "image_out",
 ];
 /// Origins in the order of the fault table.
 const ORIGINS: [Origin; 3] = [Origin::Client, Origin::Gateway, Origin::Provider];
@@ -455,6 +456,7 @@ fn token_classes(usage: &Usage) -> [u64; TOKEN_CLASSES.len()] {
         usage.audio_in,
         usage.audio_out,
         usage.image_in,
+        usage.image_out,
     ]
 }
 

@@ -39,6 +39,7 @@ impl Exchange {
     ) -> Result<Arrived, Fault> {
         let provider = self.plan.providers[candidate.provider].clone();
         self.begin_attempt(&provider, candidate);
+        self.weigh(asking.doc);
         if let Some(model) = provider.kind.provider.local() {
             let mut found = self.ask_local(model, asking);
             while found.is_err() && self.approve_waiting().await? {

@@ -1,6 +1,8 @@
 //! Tokens of a request, estimated by its words: no tokenizer, no table, good
 //! enough for bounds and declared as an estimate.
 
+pub(crate) mod answer;
+mod request;
 mod words;
 
 use contract::chat::{Chat, Part, PartKind, ToolKind};
@@ -52,20 +54,35 @@ fn estimate(chat: &Chat) -> u64 {
 }
 
 fn part(part: &Part) -> u64 {
+    let mut tokens = 0;
+    each_text(part, &mut |words| {
+        tokens += words.map_or(TOKENS_PER_IMAGE, text);
+    });
+    tokens
+}
+
+/// Hands out the texts of a part; `None` stands for what is no text.
+fn each_text<'a>(part: &'a Part, take: &mut impl FnMut(Option<&'a str>)) {
     match &part.kind {
-        PartKind::Text { text: words, .. }
-        | PartKind::Thinking { text: words }
-        | PartKind::Refusal { text: words } => text(words),
-        PartKind::Image { .. } => TOKENS_PER_IMAGE,
-        PartKind::Audio { .. } | PartKind::File { .. } | PartKind::RedactedThinking => {
-            TOKENS_PER_IMAGE
+        PartKind::Text { text, .. } | PartKind::Thinking { text } | PartKind::Refusal { text } => {
+            take(Some(text));
         }
-        PartKind::ToolCall(call) => text(&call.name) + text(&call.arguments),
+        PartKind::Image { .. }
+        | PartKind::Audio { .. }
+        | PartKind::File { .. }
+        | PartKind::RedactedThinking => take(None),
+        PartKind::ToolCall(call) => {
+            take(Some(&call.name));
+            take(Some(&call.arguments));
+        }
         PartKind::ToolResult(result) => {
-            result.parts.iter().map(self::part).sum::<u64>()
-                + result.json.as_ref().map_or(0, |json| text(json.as_str()))
+            result.parts.iter().for_each(|part| each_text(part, take));
+            result
+                .json
+                .iter()
+                .for_each(|json| take(Some(json.as_str())));
         }
-        PartKind::Opaque { json, .. } => text(json.as_str()),
+        PartKind::Opaque { json, .. } => take(Some(json.as_str())),
     }
 }
 

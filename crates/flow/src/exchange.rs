@@ -25,6 +25,7 @@ use plan::{Plan, ProviderPlan, Rollout};
 use store::Ticket;
 
 use crate::Flow;
+use crate::estimate::answer::Guess;
 use crate::faults::{internal, no_slot};
 use crate::held::{Approving, Held};
 use crate::purse::Purse;
@@ -79,6 +80,8 @@ pub struct Exchange {
     pub(crate) told_us: Option<u64>,
     /// Most output tokens, where something caps them.
     pub(crate) output_cap: Option<u64>,
+    /// What is known of its tokens without the provider.
+    pub(crate) guess: Guess,
     /// What approvals of the call go by, where a rule may want one.
     pub(crate) approving: Option<Box<Approving>>,
     /// Rules in mode `warn` that were broken.
@@ -173,6 +176,7 @@ impl Flow {
             observe: None,
             told_us: None,
             output_cap: None,
+            guess: Guess::default(),
             approving: None,
             warnings: Vec::new(),
             spending: None,
@@ -337,9 +341,10 @@ impl Exchange {
 
     /// Takes over what an answer told.
     pub(crate) fn note_tally(&mut self, tally: &Tally) {
-        if let Some(usage) = tally.usage {
+        if let Some(usage) = tally.told() {
             self.record.usage = usage;
         }
+        self.guess.seen = tally.seen;
         self.record
             .finish
             .extend(tally.finish.map(|reason| reason.name().into()));
@@ -349,11 +354,12 @@ impl Exchange {
     /// the record is as durable as configured (at once by default).
     pub(crate) fn finish(&mut self, status: u16, outcome: Outcome) -> Option<Ticket> {
         let slot = self.slot.take()?;
+        self.record.outcome = outcome;
+        self.settled_usage();
         self.settle_spending();
         let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());
         let record = &mut self.record;
         record.status = status;
-        record.outcome = outcome;
         record.duration_us = elapsed_us;
         if let Some(attempt) = record.attempts.last_mut() {
             let last_us = *attempt.times.last_us.get_or_insert(elapsed_us);

@@ -175,6 +175,7 @@ impl Exchange {
         };
         self.watch_request(&mut asking, Some(&candidate));
         self.begin_attempt(provider, &candidate);
+        self.weigh(asking.doc);
         let outbound = self.as_it_came(&asking, provider)?;
         self.mark_sent();
         let inbound = self.flow.wire.send(outbound).await.map_err(wire_fault)?;
@@ -280,6 +281,7 @@ impl Exchange {
         let tallied = self.dialect.tally_answer(operation, doc.root(), &mut tally);
         let mut unread = tallied.is_err();
         self.note_tally(&tally);
+        self.count_whole(None, (self.dialect, doc));
         if let Some(mut inspector) = self.inspector() {
             match self.dialect.read_answer(operation, doc.root()) {
                 // In a chain that watches nothing is denied.

@@ -43,8 +43,9 @@ impl Exchange {
     ) -> Result<(Outbound, Prepared), Fault> {
         let same = dialect.id() == self.dialect.id();
         let stream = asking.survey.stream;
-        let hide_usage = same && stream && asking.survey.ask_usage.is_some();
         let quirks = provider.kind.quirks;
+        let asks = asking.survey.ask_usage.is_some() && !quirks.usage_unasked;
+        let hide_usage = same && stream && asks;
         let (body, losses) = if same && !carry::may_carry(asking.doc) {
             (
                 self.splice_body(asking, candidate, (dialect, quirks)),
@@ -143,7 +144,7 @@ impl Exchange {
         if *survey.model != *candidate.model {
             edits.extend(dialect.rename_model(asking.doc.root(), &candidate.model));
         }
-        if survey.stream {
+        if survey.stream && !quirks.usage_unasked {
             edits.extend(survey.ask_usage.clone());
         }
         let is_chat = self.route.operation == Operation::Chat;

@@ -209,7 +209,7 @@ impl Streaming {
         let committed = poll_fn(|cx| {
             let committed = self.poll_commit(cx);
             if let Some(attempt) = exchange.attempt_mut() {
-                attempt.usage = self.sight.tally.usage;
+                attempt.usage = self.sight.tally.told();
             }
             committed
         })

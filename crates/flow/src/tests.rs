@@ -13,6 +13,7 @@ mod refused;
 mod rollout;
 mod rules;
 mod spending;
+mod usage;
 mod world;
 
 use contract::seams::WireFaultKind;

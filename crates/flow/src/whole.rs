@@ -74,6 +74,7 @@ impl Exchange {
             (body, [prepared.losses.as_slice(), &losses].concat())
         };
         self.note_tally(&tally);
+        self.count_whole(Some(asking.doc), (prepared.dialect, &doc));
         self.mark_committed();
         Ok(Arrived::json(body, losses))
     }

@@ -39,6 +39,9 @@ struct Entry {
     /// What it calls the cap on output tokens, where it does not know the
     /// name of its dialect.
     output_cap: Option<String>,
+    /// It tells usage in every stream, and refuses to be asked for it.
+    #[serde(default)]
+    usage_unasked: bool,
 }
 
 fn yes() -> bool {
@@ -70,6 +73,7 @@ fn kind(entry: Entry) -> Kind {
         needs_key: entry.needs_key,
         quirks: Quirks {
             output_cap: entry.output_cap.map(keep),
+            usage_unasked: entry.usage_unasked,
         },
         ..Kind::new(keep(entry.name), keep(entry.doc), &Bearer)
     }

@@ -60,7 +60,10 @@ impl Kind {
             serves: &[],
             local_port: None,
             needs_key: true,
-            quirks: Quirks { output_cap: None },
+            quirks: Quirks {
+                output_cap: None,
+                usage_unasked: false,
+            },
             signing: None,
             provider,
         }

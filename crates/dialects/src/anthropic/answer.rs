@@ -64,10 +64,8 @@ fn read_message(body: Json<'_>) -> Result<ChatAnswer, Fault> {
     {
         finish.reason = FinishReason::Stop;
     }
-    let told = body.opt_object("usage")?;
-    let usage = told
-        .map(|told| usage::read(told, &Usage::default()))
-        .transpose()?;
+    let told = body.field("usage");
+    let usage = told.map(|told| usage::read(told, &Usage::default()));
     blocks.keep(
         body,
         &[
@@ -91,7 +89,7 @@ fn read_message(body: Json<'_>) -> Result<ChatAnswer, Fault> {
             logprobs: Vec::new(),
         }],
         usage,
-        service_tier: told.and_then(|told| told.opt_string("service_tier").ok().flatten()),
+        service_tier: told.and_then(usage::tier),
         extras: blocks.extras,
     })
 }
@@ -135,7 +133,10 @@ fn tally_message(body: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
             value.as_array()?;
             content = true;
         } else if member.is("usage") {
-            tally.usage = Some(usage::read(value, &Usage::default())?);
+            tally.usage = Some(usage::read(value, &Usage::default()));
+            usage::tier(value)
+                .iter()
+                .for_each(|word| tally.take_tier(word));
         } else if member.is("stop_reason") {
             tally.finish = Some(finish::read(&value.as_str()?, None).reason);
         } else if member.is("id") {

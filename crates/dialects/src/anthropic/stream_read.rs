@@ -111,12 +111,10 @@ impl State {
             model: message.opt_string("model")?,
             created_s: None,
         });
-        if let Some(told) = message.opt_object("usage")? {
-            self.usage = usage::read_opening(told)?;
+        if let Some(told) = message.field("usage") {
+            self.usage = usage::read_opening(told);
             events.push(Event::Usage(self.usage));
-            if let Some(tier) = told.opt_string("service_tier")? {
-                events.push(Event::ServiceTier(tier));
-            }
+            events.extend(usage::tier(told).map(Event::ServiceTier));
         }
         Ok(())
     }
@@ -268,9 +266,10 @@ impl State {
                 self.finish = Some(finish::read(&word, None));
             }
         }
-        if let Some(told) = root.opt_object("usage")? {
-            self.usage = usage::read(told, &self.usage)?;
+        if let Some(told) = root.field("usage") {
+            self.usage = usage::read(told, &self.usage);
             events.push(Event::Usage(self.usage));
+            events.extend(usage::tier(told).map(Event::ServiceTier));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Watching a stream of messages that passes verbatim.
 
-use contract::Fault;
+use contract::{Fault, Usage};
 
 use super::{fault, finish, usage};
 use crate::dialect::{Keep, StreamWatcher, Tally};
@@ -20,6 +20,7 @@ impl StreamWatcher for Watcher {
     fn see(&mut self, frame: Frame<'_>, tally: &mut Tally) -> Result<Keep, Fault> {
         let is_delta = frame.event == b"content_block_delta";
         if is_delta && self.before.is(frame.data) {
+            tally.seen.piece(self.before.text_bytes(frame.data));
             return Ok(Keep::Pass);
         }
         self.tape
@@ -30,6 +31,7 @@ impl StreamWatcher for Watcher {
         if is_delta {
             tally.committed = true;
             if let Some(text) = text_of(root) {
+                tally.seen.piece(text.text_bytes());
                 self.before.learn(frame.data, text.span());
             }
         } else {
@@ -51,9 +53,17 @@ impl StreamWatcher for Watcher {
 fn text_of(root: Json<'_>) -> Option<Json<'_>> {
     let mut members = root.field("delta")?.members();
     let text = members.find(|member| {
-        matches!(member.value.kind(), Kind::String | Kind::EscapedString) && !member.is("type")
+        let is_text = matches!(member.value.kind(), Kind::String | Kind::EscapedString);
+        // A signature is no part of what the model wrote.
+        is_text && !member.is("type") && !member.is("signature")
     });
     text.map(|member| member.value)
+}
+
+fn take_tier(told: Json<'_>, tally: &mut Tally) {
+    if let Some(word) = usage::tier(told) {
+        tally.take_tier(&word);
+    }
 }
 
 fn note(root: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
@@ -62,20 +72,33 @@ fn note(root: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
             let message = root.need("message")?;
             tally.id = message.opt_string("id")?;
             tally.model = message.opt_string("model")?;
-            let told = message.opt_object("usage")?;
-            tally.usage = told.map(usage::read_opening).transpose()?;
+            if let Some(told) = message.field("usage") {
+                tally.usage = Some(usage::read_opening(told));
+                take_tier(told, tally);
+            }
         }
         "content_block_start" => {
             // Text and thinking start empty; every other block says something
             // by its start.
-            let block = root.need("content_block")?.need_str("type")?;
-            tally.committed |= !matches!(&*block, "text" | "thinking");
+            let block = root.need("content_block")?;
+            let kind = block.need_str("type")?;
+            tally.committed |= !matches!(&*kind, "text" | "thinking");
+            let words = ["text", "thinking", "name"].map(|key| block.get(key));
+            for text in words.into_iter().flatten() {
+                tally.seen.piece(text.text_bytes());
+            }
         }
-        "content_block_delta" => tally.committed = true,
+        "content_block_delta" => {
+            tally.committed = true;
+            let text = text_of(root).map_or(0, |text| text.text_bytes());
+            tally.seen.piece(text);
+        }
         "message_delta" => {
-            if let Some(told) = root.opt_object("usage")? {
+            if let Some(told) = root.field("usage") {
                 let before = tally.usage.unwrap_or_default();
-                tally.usage = Some(usage::read(told, &before)?);
+                let now = usage::read(told, &before);
+                tally.usage.get_or_insert_with(Usage::default).merge(&now);
+                take_tier(told, tally);
             }
             let stop = root
                 .field("delta")

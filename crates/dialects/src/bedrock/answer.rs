@@ -73,8 +73,7 @@ fn read_converse(body: Json<'_>) -> Result<ChatAnswer, Fault> {
         // How long the vendor took is no part of the answer.
         &["output", "stopReason", "usage", "metrics", "serviceTier"],
     );
-    let usage = body.opt_object("usage")?;
-    let tier = body.opt_object("serviceTier")?;
+    let usage = body.field("usage");
     Ok(ChatAnswer {
         id: None,
         model: None,
@@ -84,11 +83,8 @@ fn read_converse(body: Json<'_>) -> Result<ChatAnswer, Fault> {
             finish,
             logprobs: Vec::new(),
         }],
-        usage: usage.map(usage::read).transpose()?,
-        service_tier: tier
-            .map(|tier| tier.opt_string("type"))
-            .transpose()?
-            .flatten(),
+        usage: usage.map(usage::read),
+        service_tier: usage::tier(body),
         extras: blocks.extras,
     })
 }
@@ -115,10 +111,13 @@ fn tally_converse(body: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
             value.as_object()?;
             output = true;
         } else if member.is("usage") {
-            tally.usage = Some(usage::read(value)?);
+            tally.usage = Some(usage::read(value));
         } else if member.is("stopReason") {
             tally.finish = Some(finish::read(&value.as_str()?).reason);
         }
+    }
+    if let Some(word) = usage::tier(body) {
+        tally.take_tier(&word);
     }
     if !output {
         body.need("output")?;

@@ -132,13 +132,10 @@ impl State {
     /// Traces and latency are the vendor's own and have no canonical place in
     /// a stream.
     fn metadata(&mut self, root: Json<'_>, events: &mut Vec<Event>) -> Result<(), Fault> {
-        if let Some(told) = root.opt_object("usage")? {
-            events.push(Event::Usage(usage::read(told)?));
+        if let Some(told) = root.field("usage") {
+            events.push(Event::Usage(usage::read(told)));
         }
-        if let Some(tier) = root.opt_object("serviceTier")? {
-            let word = tier.opt_string("type")?;
-            events.extend(word.map(Event::ServiceTier));
-        }
+        events.extend(usage::tier(root).map(Event::ServiceTier));
         if self.stopped {
             self.end(events);
         }

@@ -25,8 +25,18 @@ impl StreamWatcher for Watcher {
             .rescan(frame.data, &Rules::ANSWER)
             .map_err(|flaw| json::broken(&flaw, frame.data))?;
         match frame.event {
-            // Most frames are deltas; of them only that they came matters.
-            b"contentBlockDelta" | b"contentBlockStart" => tally.committed = true,
+            // Most frames are deltas; of them only that they came matters, and
+            // how much text they bore.
+            b"contentBlockDelta" => {
+                tally.committed = true;
+                tally.seen.piece(text_bytes(self.tape.root(frame.data)));
+            }
+            b"contentBlockStart" => {
+                tally.committed = true;
+                let start = self.tape.root(frame.data).field("start");
+                let name = start.and_then(|start| start.field("toolUse")?.field("name"));
+                tally.seen.piece(name.map_or(0, |name| name.text_bytes()));
+            }
             b"messageStop" | b"metadata" => {
                 let root = self.tape.root(frame.data);
                 note(frame.event, root, &mut self.stopped, tally).map_err(blame_provider)?;
@@ -49,6 +59,16 @@ impl StreamWatcher for Watcher {
     }
 }
 
+/// Bytes of the text, reasoning or piece of arguments in a delta.
+fn text_bytes(root: Json<'_>) -> usize {
+    let text = root.field("delta").and_then(|delta| {
+        let reasoning = || delta.field("reasoningContent")?.field("text");
+        let input = || delta.field("toolUse")?.field("input");
+        delta.field("text").or_else(reasoning).or_else(input)
+    });
+    text.map_or(0, |text| text.text_bytes())
+}
+
 fn note(event: &[u8], root: Json<'_>, stopped: &mut bool, tally: &mut Tally) -> Result<(), Fault> {
     if event == b"messageStop" {
         let word = root.as_object()?.need_str("stopReason")?;
@@ -56,8 +76,11 @@ fn note(event: &[u8], root: Json<'_>, stopped: &mut bool, tally: &mut Tally) -> 
         *stopped = true;
         return Ok(());
     }
-    if let Some(told) = root.as_object()?.opt_object("usage")? {
-        tally.usage = Some(usage::read(told)?);
+    if let Some(told) = root.as_object()?.field("usage") {
+        tally.usage = Some(usage::read(told));
+    }
+    if let Some(word) = usage::tier(root) {
+        tally.take_tier(&word);
     }
     tally.ended = *stopped;
     Ok(())

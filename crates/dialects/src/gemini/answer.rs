@@ -111,7 +111,7 @@ fn tally_embed(body: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
         Some(one) => one.as_object()?,
         None => body.need("embeddings")?.as_array()?,
     };
-    tally.usage = body.field("usageMetadata").map(usage::read).transpose()?;
+    tally.usage = body.field("usageMetadata").map(usage::read_embed);
     tally.committed = true;
     tally.ended = true;
     Ok(())
@@ -153,7 +153,7 @@ fn write_chat(answer: &ChatAnswer, asked: &Asked<'_>) -> Written {
         out.array("candidates", |array| {
             candidates.iter().for_each(|one| array.raw(one));
         });
-        if let Some(told) = &answer.usage {
+        if let Some(told) = answer.usage.as_ref().filter(|told| told.is_told()) {
             out.object("usageMetadata", |out| usage::write(told, out));
         }
         out.str("modelVersion", asked.model);

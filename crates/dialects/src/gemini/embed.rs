@@ -192,7 +192,7 @@ pub(super) fn read_answer(body: Json<'_>) -> Result<EmbedAnswer, Fault> {
     Ok(EmbedAnswer {
         model: None,
         vectors,
-        usage: body.field("usageMetadata").map(usage::read).transpose()?,
+        usage: body.field("usageMetadata").map(usage::read_embed),
     })
 }
 

@@ -58,6 +58,8 @@ pub(super) struct State {
     choices: Vec<Choice>,
     /// The finish of an answer whose prompt was blocked.
     blocked: Option<Finish>,
+    /// The tier that was told last.
+    tier: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -92,7 +94,6 @@ impl State {
             events.push(Event::Fault(fault::in_band(detail)));
             return Ok(());
         }
-        let mut told = None;
         let mut candidates = None;
         let mut feedback = None;
         for member in root.as_object()?.members() {
@@ -102,11 +103,11 @@ impl State {
             }
             match &*member.name() {
                 "candidates" => candidates = Some(value.as_array()?),
-                "usageMetadata" => told = Some(value),
                 "promptFeedback" => feedback = Some(value.as_object()?),
                 _ => {}
             }
         }
+        let told = usage::of_answer(root);
         if told.is_some() || candidates.is_some() || feedback.is_some() {
             self.open(root, events)?;
         }
@@ -116,8 +117,10 @@ impl State {
         if let Some(word) = feedback.and_then(|feedback| feedback.field("blockReason")) {
             self.blocked = Some(finish::blocked(&word.as_str()?));
         }
-        if let Some(told) = told {
-            events.push(Event::Usage(usage::read(told)?));
+        events.extend(told.map(Event::Usage));
+        if let Some(tier) = usage::tier(root).filter(|tier| self.tier.as_ref() != Some(tier)) {
+            self.tier = Some(tier.clone());
+            events.push(Event::ServiceTier(tier));
         }
         Ok(())
     }

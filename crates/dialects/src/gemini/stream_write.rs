@@ -100,7 +100,7 @@ impl Writer {
     ) {
         let data = json::object(|out| {
             write(out);
-            if let Some(told) = told {
+            if let Some(told) = told.filter(|told| told.is_told()) {
                 out.object("usageMetadata", |out| usage::write(told, out));
             }
             out.str("modelVersion", &self.model);

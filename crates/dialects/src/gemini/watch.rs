@@ -1,10 +1,10 @@
 //! Watching a stream that passes verbatim.
 
-use contract::Fault;
 use contract::answer::FinishReason;
+use contract::{Fault, Usage};
 
 use super::{answer, fault, finish, usage};
-use crate::dialect::{Keep, StreamWatcher, Tally};
+use crate::dialect::{Keep, Seen, StreamWatcher, Tally};
 use crate::fold;
 use crate::framing::Frame;
 use crate::json::{self, Json, Rules, Tape, blame_provider};
@@ -76,12 +76,6 @@ pub(super) fn note(
             for (place, one) in value.as_array()?.items().enumerate() {
                 candidate(one, place, progress, tally)?;
             }
-        } else if member.is("usageMetadata") {
-            let told = usage::read(value)?;
-            tally
-                .usage
-                .get_or_insert_with(contract::Usage::default)
-                .merge(&told);
         } else if member.is("responseId") {
             if tally.id.is_none() {
                 tally.id = Some(value.as_str()?.into_owned());
@@ -97,7 +91,30 @@ pub(super) fn note(
             tally.committed = true;
         }
     }
+    if let Some(told) = usage::of_answer(root) {
+        tally.usage.get_or_insert_with(Usage::default).merge(&told);
+    }
+    if let Some(word) = usage::tier(root) {
+        tally.take_tier(&word);
+    }
     Ok(())
+}
+
+/// Counts what a part says.
+fn count(part: Json<'_>, seen: &mut Seen) {
+    for member in part.members() {
+        let value = member.value;
+        match &*member.name_bytes() {
+            b"text" => seen.piece(value.text_bytes()),
+            b"functionCall" => {
+                let name = value.get("name").map_or(0, |name| name.text_bytes());
+                let args = value.get("args").map_or(0, |args| args.span().len());
+                seen.piece(name + args);
+            }
+            b"inlineData" => seen.media = seen.media.saturating_add(1),
+            _ => {}
+        }
+    }
 }
 
 fn candidate(
@@ -118,6 +135,7 @@ fn candidate(
             let parts = value.as_object()?.opt_array("parts")?;
             for part in parts.iter().flat_map(Json::items) {
                 tally.committed |= answer::says(part);
+                count(part, &mut tally.seen);
                 called |= part.field("functionCall").is_some();
             }
         } else if member.is("index") {

@@ -37,6 +37,12 @@ impl Familiar {
         is
     }
 
+    /// Bytes of the text of that string, in a document that was recognised.
+    pub(crate) fn text_bytes(&self, text: &[u8]) -> usize {
+        text.len()
+            .saturating_sub(self.before.len() + self.after.len())
+    }
+
     /// Learns a document that was scanned; `string` is where one of its
     /// strings stands, quotes included.
     pub(crate) fn learn(&mut self, text: &[u8], string: Range<usize>) {
@@ -104,6 +110,7 @@ mod tests {
     fn other_documents_are_not() {
         let mut familiar = learned();
         assert!(familiar.is(LEARNED.as_bytes()));
+        assert_eq!(familiar.text_bytes(LEARNED.as_bytes()), 3);
         assert!(!familiar.is(LEARNED.replace("null", "true").as_bytes()));
         assert!(!familiar.is(LEARNED.replace("\"x\"", "\"y\"").as_bytes()));
         assert!(!familiar.is(&LEARNED.as_bytes()[..31]));

@@ -184,6 +184,15 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Bytes of the text of a string as it stands there, escapes included; 0
+    /// for other kinds.
+    pub fn text_bytes(&self) -> usize {
+        match self.kind() {
+            Kind::String | Kind::EscapedString => self.span().len().saturating_sub(2),
+            Kind::Null | Kind::True | Kind::False | Kind::Number | Kind::Array | Kind::Object => 0,
+        }
+    }
+
     /// A boolean.
     pub fn bool(&self) -> Option<bool> {
         match self.kind() {

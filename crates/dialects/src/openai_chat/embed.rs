@@ -136,7 +136,7 @@ pub(super) fn read_answer(body: Json<'_>) -> Result<EmbedAnswer, Fault> {
     Ok(EmbedAnswer {
         model: body.opt_string("model")?,
         vectors: vectors.into_iter().map(|(_, vector)| vector).collect(),
-        usage: body.field("usage").and_then(usage::read),
+        usage: body.field("usage").and_then(usage::read_embed),
     })
 }
 

@@ -18,6 +18,10 @@ pub(super) fn fit(body: Json<'_>, fit: Fit) -> Vec<Edit> {
     if fit.strip {
         gone.push(GATEWAY_FIELD);
     }
+    if fit.quirks.usage_unasked {
+        // A caller who asked for usage gets it all the same.
+        gone.push("stream_options");
+    }
     let mut edits = match (fit.quirks.output_cap, fit.output_tokens_max) {
         (Some(known), most) => one_cap(body, known, most, &mut gone),
         (None, Some(most)) => splice::cap(body, &OUTPUT_CAPS, most),

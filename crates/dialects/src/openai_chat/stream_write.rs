@@ -383,7 +383,7 @@ impl Writer {
     fn end(&mut self, out: &mut Vec<u8>) {
         // The vendor sends no usage chunk where it knows none: zeros would be
         // taken for figures.
-        if let Some(figures) = self.usage.filter(|_| self.ask_usage) {
+        if let Some(figures) = self.usage.filter(|told| self.ask_usage && told.is_told()) {
             let text = json::object(|object| usage::write(object, &figures));
             self.chunk(&format!("\"choices\":[],\"usage\":{text}"), out);
         }

@@ -3,72 +3,112 @@
 use contract::Usage;
 use contract::usage::UsageSource;
 
-use crate::json::{Json, ObjectWriter};
+use crate::figures::Figures;
+use crate::json::{Json, Kind, ObjectWriter};
+use crate::openai::beside;
 
-/// Reads a usage object; `None` if it holds no figures.
+/// Reads a usage object; `None` if it holds nothing of use.
 pub(super) fn read(usage: Json<'_>) -> Option<Usage> {
-    let (mut prompt, mut completion, mut total) = (None, None, None);
-    let mut split = Usage {
-        source: UsageSource::Provider,
-        ..Usage::default()
+    read_totals(usage, Totals::default())
+}
+
+/// Reads the usage of an embedding, which has no output.
+pub(super) fn read_embed(usage: Json<'_>) -> Option<Usage> {
+    let totals = Totals {
+        completion: Some(0),
+        ..Totals::default()
     };
-    let mut hits = 0;
-    for member in usage.members() {
-        match &*member.name_bytes() {
-            b"prompt_tokens" => prompt = member.value.u64(),
-            b"completion_tokens" => completion = member.value.u64(),
-            b"total_tokens" => total = member.value.u64(),
-            b"prompt_tokens_details" => read_prompt(member.value, &mut split),
-            b"completion_tokens_details" => read_completion(member.value, &mut split),
-            // Some vendors count cache hits beside the details.
-            b"prompt_cache_hit_tokens" => hits = member.value.u64().unwrap_or(0),
-            _ => {}
+    read_totals(usage, totals)
+}
+
+/// The inclusive figures of a report.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    prompt: Option<u64>,
+    completion: Option<u64>,
+    total: Option<u64>,
+}
+
+impl Totals {
+    /// What the sum and one side tell of a side that is left out.
+    fn complete(&mut self) {
+        let Some(total) = self.total else { return };
+        match (self.prompt, self.completion) {
+            (Some(prompt), None) => self.completion = Some(total.saturating_sub(prompt)),
+            (None, Some(completion)) => self.prompt = Some(total.saturating_sub(completion)),
+            (Some(_), Some(_)) | (None, None) => {}
         }
     }
-    if prompt.is_none() && completion.is_none() {
-        return None;
+}
+
+fn read_totals(usage: Json<'_>, mut totals: Totals) -> Option<Usage> {
+    let mut figures = Figures::default();
+    let mut split = Usage::default();
+    let mut hits = 0;
+    let report = figures.group(usage, Kind::Object);
+    for member in report.iter().flat_map(|report| report.members()) {
+        let value = member.value;
+        match &*member.name_bytes() {
+            b"prompt_tokens" => totals.prompt = figures.count(value),
+            b"completion_tokens" => {
+                totals.completion = figures.count(value).or(totals.completion);
+            }
+            b"total_tokens" => totals.total = figures.count(value),
+            b"prompt_tokens_details" => read_prompt(value, &mut split, &mut figures),
+            b"completion_tokens_details" => read_completion(value, &mut split, &mut figures),
+            // Some vendors count cache hits beside the details.
+            b"prompt_cache_hit_tokens" | b"cached_tokens" => hits = figures.part(value),
+            name => beside::take(name, value, &mut split, &mut figures),
+        }
     }
-    let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
     if split.cached_read == 0 {
         split.cached_read = hits;
     }
-    split.input = prompt.saturating_sub(split.input_total());
-    // Some vendors count reasoning beside the completion; their total shows it.
-    let reasoning_apart = split.reasoning > 0
-        && total
-            == Some(
-                prompt
-                    .saturating_add(completion)
-                    .saturating_add(split.reasoning),
-            );
-    let inside = if reasoning_apart {
-        split.audio_out
-    } else {
-        split.audio_out.saturating_add(split.reasoning)
-    };
-    split.output = completion.saturating_sub(inside);
-    Some(split)
+    // A figure that was told and is none is not made up from the others.
+    if !figures.flawed {
+        totals.complete();
+    }
+    split.flawed = figures.flawed;
+    divide(totals, &mut split);
+    (split != Usage::default()).then_some(split)
 }
 
-fn read_prompt(details: Json<'_>, split: &mut Usage) {
+/// Takes the parts out of the inclusive figures.
+fn divide(totals: Totals, split: &mut Usage) {
+    split.source = UsageSource::of(totals.prompt.is_some(), totals.completion.is_some());
+    let (prompt, completion) = (totals.prompt.unwrap_or(0), totals.completion.unwrap_or(0));
+    split.input = prompt.saturating_sub(split.input_total());
+    let apart = prompt
+        .saturating_add(completion)
+        .saturating_add(split.reasoning);
+    // Some vendors count reasoning beside the completion; their total shows it.
+    let inside = match split.reasoning > 0 && totals.total == Some(apart) {
+        true => split.output_total().saturating_sub(split.reasoning),
+        false => split.output_total(),
+    };
+    split.output = completion.saturating_sub(inside);
+}
+
+fn read_prompt(details: Json<'_>, split: &mut Usage, figures: &mut Figures) {
     for member in details.members() {
-        let figure = member.value.u64().unwrap_or(0);
+        let value = member.value;
         match &*member.name_bytes() {
-            b"cached_tokens" => split.cached_read = figure,
-            b"cache_write_tokens" => split.cached_write = figure,
-            b"audio_tokens" => split.audio_in = figure,
-            b"image_tokens" => split.image_in = figure,
+            b"cached_tokens" => split.cached_read = figures.part(value),
+            b"cache_write_tokens" => split.cached_write = figures.part(value),
+            b"audio_tokens" => split.audio_in = figures.part(value),
+            b"image_tokens" => split.image_in = figures.part(value),
             _ => {}
         }
     }
 }
 
-fn read_completion(details: Json<'_>, split: &mut Usage) {
+fn read_completion(details: Json<'_>, split: &mut Usage, figures: &mut Figures) {
     for member in details.members() {
-        let figure = member.value.u64().unwrap_or(0);
+        let value = member.value;
         match &*member.name_bytes() {
-            b"reasoning_tokens" => split.reasoning = figure,
-            b"audio_tokens" => split.audio_out = figure,
+            b"reasoning_tokens" => split.reasoning = figures.part(value),
+            b"audio_tokens" => split.audio_out = figures.part(value),
+            b"image_tokens" => split.image_out = figures.part(value),
             _ => {}
         }
     }
@@ -92,6 +132,9 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, usage: &Usage) {
     object.object("completion_tokens_details", |details| {
         details.int("reasoning_tokens", usage.reasoning);
         details.int("audio_tokens", usage.audio_out);
+        if usage.image_out > 0 {
+            details.int("image_tokens", usage.image_out);
+        }
         // The vendor's predicted outputs: no other vendor has them.
         details.int("accepted_prediction_tokens", 0_u64);
         details.int("rejected_prediction_tokens", 0_u64);

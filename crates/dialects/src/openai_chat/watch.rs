@@ -5,7 +5,7 @@ use contract::answer::{Finish, FinishReason};
 use contract::{Fault, Operation, Usage};
 
 use super::{END_MARKER, finish, usage};
-use crate::dialect::{Keep, StreamWatcher, Tally};
+use crate::dialect::{Keep, Seen, StreamWatcher, Tally};
 use crate::fold;
 use crate::framing::Frame;
 use crate::json::{Familiar, Json, Kind, Rules, Tape};
@@ -19,7 +19,9 @@ pub(super) fn tally(operation: Operation, body: Json<'_>, tally: &mut Tally) -> 
         match &*member.name_bytes() {
             b"id" => tally.id = owned(value),
             b"model" => tally.model = owned(value),
+            b"usage" if operation == Operation::Embed => tally.usage = usage::read_embed(value),
             b"usage" => merge(tally, value),
+            b"service_tier" => take_tier(tally, value),
             b"choices" | b"data" => content = Some(value),
             _ => {}
         }
@@ -101,6 +103,12 @@ fn owned(value: Json<'_>) -> Option<String> {
     value.str().map(|text| text.into_owned())
 }
 
+fn take_tier(tally: &mut Tally, value: Json<'_>) {
+    if let Some(word) = value.str() {
+        tally.take_tier(&word);
+    }
+}
+
 fn merge(tally: &mut Tally, value: Json<'_>) {
     if let Some(usage) = usage::read(value) {
         tally.usage.get_or_insert_with(Usage::default).merge(&usage);
@@ -146,6 +154,7 @@ impl StreamWatcher for Watcher {
             return Ok(Keep::Pass);
         }
         if self.before.is(data) {
+            tally.seen.piece(self.before.text_bytes(data));
             return Ok(Keep::Pass);
         }
         self.tape.rescan(data, &Rules::ANSWER).map_err(|flaw| {
@@ -189,6 +198,7 @@ fn read_chunk(root: Json<'_>, said: &mut Said, tally: &mut Tally) -> bool {
                 has_usage = true;
                 merge(tally, value);
             }
+            b"service_tier" => take_tier(tally, value),
             b"id" if tally.id.is_none() => {
                 tally.id = owned(value).filter(|id| !id.is_empty());
             }
@@ -222,6 +232,9 @@ fn read_choice(choice: Json<'_>, said: &mut Said, tally: &mut Tally) {
         }
     }
     tally.committed = tally.committed || delta.is_some_and(holds_content);
+    delta
+        .iter()
+        .for_each(|delta| count(*delta, &mut tally.seen));
     if index > 0 {
         return;
     }
@@ -231,6 +244,35 @@ fn read_choice(choice: Json<'_>, said: &mut Said, tally: &mut Tally) {
     }
     if let Some(word) = word.filter(|_| tally.finish.is_none()) {
         tally.finish = Some(said.finish(&word).reason);
+    }
+}
+
+/// Counts the texts and pieces of arguments in a delta.
+fn count(delta: Json<'_>, seen: &mut Seen) {
+    let mut thought = 0;
+    for member in delta.members() {
+        let value = member.value;
+        match &*member.name_bytes() {
+            b"content" | b"refusal" => seen.piece(value.text_bytes()),
+            // Some servers tell it under both names.
+            b"reasoning_content" | b"reasoning" => thought = thought.max(value.text_bytes()),
+            b"tool_calls" => {
+                for call in value.items() {
+                    let said = call.field("function").or_else(|| call.field("custom"));
+                    said.iter().for_each(|said| count_call(*said, seen));
+                }
+            }
+            b"function_call" => count_call(value, seen),
+            b"audio" | b"images" if !value.is_empty() => seen.media = seen.media.max(1),
+            _ => {}
+        }
+    }
+    seen.piece(thought);
+}
+
+fn count_call(said: Json<'_>, seen: &mut Seen) {
+    for key in ["name", "arguments", "input"] {
+        seen.piece(said.get(key).map_or(0, |text| text.text_bytes()));
     }
 }
 

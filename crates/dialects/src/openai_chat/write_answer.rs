@@ -47,7 +47,7 @@ fn write_chat(answer: &ChatAnswer, asked: &Asked<'_>) -> Written {
                 });
             }
         });
-        if let Some(figures) = &answer.usage {
+        if let Some(figures) = answer.usage.as_ref().filter(|told| told.is_told()) {
             root.object("usage", |object| usage::write(object, figures));
         }
         let tier = answer.service_tier.as_deref();

@@ -294,6 +294,9 @@ impl Writer<'_> {
             return;
         }
         root.bool("stream", true);
+        if self.target.quirks.usage_unasked {
+            return;
+        }
         // Usage settles the books; every translated stream asks for it.
         root.object("stream_options", |object| {
             object.bool("include_usage", true);

@@ -99,7 +99,7 @@ impl Envelope {
                 array.raw(item);
             }
         });
-        match usage {
+        match usage.filter(|told| told.is_told()) {
             Some(figures) => root.object("usage", |object| usage::write(object, figures)),
             None => root.null("usage"),
         }

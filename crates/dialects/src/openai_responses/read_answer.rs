@@ -84,7 +84,7 @@ pub(super) fn read_chat(body: Json<'_>) -> Result<ChatAnswer, Fault> {
         model: body.opt_string("model")?,
         created_s: body.field("created_at").and_then(read_time),
         choices: vec![choice],
-        usage: body.field("usage").and_then(usage::read),
+        usage: usage::of_response(body),
         service_tier: body.opt_string("service_tier")?,
         // The rest repeats the request or tells of its own bookkeeping.
         extras: Extras::default(),

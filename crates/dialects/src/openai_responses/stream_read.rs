@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use contract::chat::Part;
 use contract::event::{Delta, Event, PartHead};
-use contract::{ChatAnswer, Fault};
+use contract::{ChatAnswer, Fault, Usage};
 
 use super::proof::{self, Place};
 use super::read_answer::{self, read_chat, read_time};
@@ -35,6 +35,8 @@ pub(super) struct Reader {
     parts: u32,
     called: bool,
     refused: bool,
+    /// Searches of the web that are done.
+    searches: u64,
 }
 
 /// What has been told of an item.
@@ -234,6 +236,14 @@ impl Reader {
             Kind::Call => {}
             Kind::Other => {
                 let word = item.need_str("type")?;
+                if usage::is_search(&item) {
+                    // Billed even if the stream is cut before its usage.
+                    self.searches += 1;
+                    events.push(Event::Usage(Usage {
+                        web_searches: self.searches,
+                        ..Usage::default()
+                    }));
+                }
                 self.whole(read_answer::opaque(item, &word), events);
             }
         }
@@ -504,8 +514,5 @@ impl Reader {
 
 /// The usage that a response tells, if any.
 fn figures(response: Json<'_>) -> Option<Event> {
-    response
-        .field("usage")
-        .and_then(usage::read)
-        .map(Event::Usage)
+    usage::of_response(response).map(Event::Usage)
 }

@@ -5,7 +5,7 @@ use contract::{Fault, Operation, Usage};
 
 use super::read_answer::{self, check_status, not_an_answer};
 use super::usage;
-use crate::dialect::{Keep, StreamWatcher, Tally};
+use crate::dialect::{Keep, Seen, StreamWatcher, Tally};
 use crate::fold;
 use crate::framing::Frame;
 use crate::json::{self, Json, Kind, Rules, Tape};
@@ -27,23 +27,26 @@ pub(super) fn tally(operation: Operation, body: Json<'_>, tally: &mut Tally) -> 
     Ok(())
 }
 
-/// Id, model and usage of a response object.
+/// Id, model, tier and usage of a response object.
 fn take_response(response: Json<'_>, tally: &mut Tally) {
     for member in response.members() {
         let value = member.value;
         match &*member.name() {
             "id" if tally.id.is_none() => tally.id = owned(value),
             "model" if tally.model.is_none() => tally.model = owned(value),
-            "usage" => {
-                if let Some(figures) = usage::read(value) {
-                    tally
-                        .usage
-                        .get_or_insert_with(Usage::default)
-                        .merge(&figures);
+            "service_tier" => {
+                if let Some(word) = value.str() {
+                    tally.take_tier(&word);
                 }
             }
             _ => {}
         }
+    }
+    if let Some(figures) = usage::of_response(response) {
+        tally
+            .usage
+            .get_or_insert_with(Usage::default)
+            .merge(&figures);
     }
 }
 
@@ -93,6 +96,8 @@ struct Told {
     next_number: u64,
     called: bool,
     refused: bool,
+    /// Searches of the web that are done.
+    searches: u64,
 }
 
 impl StreamWatcher for Watcher {
@@ -162,6 +167,11 @@ fn see_event(root: Json<'_>, told: &mut Told, tally: &mut Tally) {
         (kind, _) => {
             if let Some(content) = content {
                 told.take(kind, content);
+                count(kind, content, &mut tally.seen);
+                if told.searches > 0 {
+                    let usage = tally.usage.get_or_insert_with(Usage::default);
+                    usage.web_searches = usage.web_searches.max(told.searches);
+                }
                 tally.committed = tally.committed || commits(kind, content);
             }
         }
@@ -174,11 +184,27 @@ impl Told {
         match kind {
             "response.output_item.added" | "response.output_item.done" => {
                 self.called |= is_one_of(content, CALLS);
+                let is_done = kind == "response.output_item.done";
+                self.searches += u64::from(is_done && usage::is_search(&content));
             }
             "response.content_part.added" => self.refused |= is_one_of(content, REFUSALS),
             "response.refusal.delta" => self.refused = true,
             _ => {}
         }
+    }
+}
+
+/// Counts the text of a delta, and the name of a tool that is called.
+fn count(kind: &str, content: Json<'_>, seen: &mut Seen) {
+    match kind {
+        // Sound, as base64.
+        "response.audio.delta" | "response.output_audio.delta" => seen.media = seen.media.max(1),
+        "response.output_item.added" => {
+            let name = content.get("name");
+            seen.piece(name.map_or(0, |name| name.text_bytes()));
+        }
+        _ if kind.ends_with(".delta") => seen.piece(content.text_bytes()),
+        _ => {}
     }
 }
 

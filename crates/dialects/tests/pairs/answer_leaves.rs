@@ -157,13 +157,25 @@ pub(crate) fn nearest(reason: FinishReason) -> &'static [FinishReason] {
 
 /// Classes that a dialect has no word for; they are plain tokens there.
 const WORDLESS: &[(&str, &[&str])] = &[
-    ("anthropic", &["audio_in", "audio_out", "image_in"]),
+    (
+        "anthropic",
+        &["audio_in", "audio_out", "image_in", "image_out"],
+    ),
     ("gemini", &["cache writes"]),
     (
         "bedrock",
-        &["reasoning tokens", "audio_in", "audio_out", "image_in"],
+        &[
+            "reasoning tokens",
+            "audio_in",
+            "audio_out",
+            "image_in",
+            "image_out",
+        ],
     ),
-    ("openai_responses", &["audio_in", "audio_out", "image_in"]),
+    (
+        "openai_responses",
+        &["audio_in", "audio_out", "image_in", "image_out"],
+    ),
 ];
 
 /// Whether this fact is a class of usage that the dialect has no word for.
@@ -187,6 +199,12 @@ fn usage_leaves(usage: &Usage) -> Vec<Leaf> {
         audio_in,
         audio_out,
         image_in,
+        image_out,
+        web_searches: _,
+        audio_seconds: _,
+        told_cost_nanos: _,
+        tier: _,
+        flawed: _,
         source: _,
     } = usage;
     let mut out = vec![
@@ -201,6 +219,7 @@ fn usage_leaves(usage: &Usage) -> Vec<Leaf> {
         ("audio_in", *audio_in),
         ("audio_out", *audio_out),
         ("image_in", *image_in),
+        ("image_out", *image_out),
     ] {
         if count > 0 {
             out.push(Leaf::new(format!("usage {name} {count}"), &["usage"]));

@@ -79,7 +79,7 @@ pub(crate) fn of(parts: Vec<Part>, reason: FinishReason) -> ChatAnswer {
             finish: Some(Finish::from(reason)),
             logprobs: Vec::new(),
         }],
-        usage: Some(usage([11, 0, 0, 0, 7, 0, 0, 0, 0])),
+        usage: Some(usage([11, 0, 0, 0, 7, 0, 0, 0, 0, 0])),
         service_tier: None,
         extras: Extras::default(),
     }
@@ -246,8 +246,8 @@ fn two_choices() -> ChatAnswer {
 }
 
 /// Input, read from cache, written, written for an hour, output, reasoning,
-/// audio in and out, image in.
-pub(crate) fn usage(counts: [u64; 9]) -> Usage {
+/// audio in and out, image in and out.
+pub(crate) fn usage(counts: [u64; 10]) -> Usage {
     let [
         input,
         cached_read,
@@ -258,6 +258,7 @@ pub(crate) fn usage(counts: [u64; 9]) -> Usage {
         audio_in,
         audio_out,
         image_in,
+        image_out,
     ] = counts;
     Usage {
         input,
@@ -269,21 +270,23 @@ pub(crate) fn usage(counts: [u64; 9]) -> Usage {
         audio_in,
         audio_out,
         image_in,
+        image_out,
         source: UsageSource::Provider,
+        ..Usage::default()
     }
 }
 
 /// Usage in every class, one at a time and all at once.
 pub(crate) fn usages() -> impl Iterator<Item = (&'static str, Usage)> {
     [
-        ("plain", usage([100, 0, 0, 0, 50, 0, 0, 0, 0])),
-        ("cached_read", usage([100, 20, 0, 0, 50, 0, 0, 0, 0])),
-        ("cached_write", usage([100, 0, 30, 0, 50, 0, 0, 0, 0])),
-        ("cached_write_1h", usage([100, 0, 0, 40, 50, 0, 0, 0, 0])),
-        ("reasoning", usage([100, 0, 0, 0, 50, 25, 0, 0, 0])),
-        ("audio", usage([100, 0, 0, 0, 50, 0, 5, 6, 0])),
-        ("image", usage([100, 0, 0, 0, 50, 0, 0, 0, 9])),
-        ("all", usage([101, 20, 30, 40, 53, 25, 5, 6, 9])),
+        ("plain", usage([100, 0, 0, 0, 50, 0, 0, 0, 0, 0])),
+        ("cached_read", usage([100, 20, 0, 0, 50, 0, 0, 0, 0, 0])),
+        ("cached_write", usage([100, 0, 30, 0, 50, 0, 0, 0, 0, 0])),
+        ("cached_write_1h", usage([100, 0, 0, 40, 50, 0, 0, 0, 0, 0])),
+        ("reasoning", usage([100, 0, 0, 0, 50, 25, 0, 0, 0, 0])),
+        ("audio", usage([100, 0, 0, 0, 50, 0, 5, 6, 0, 0])),
+        ("image", usage([100, 0, 0, 0, 50, 0, 0, 0, 9, 8])),
+        ("all", usage([101, 20, 30, 40, 53, 25, 5, 6, 9, 8])),
     ]
     .into_iter()
 }

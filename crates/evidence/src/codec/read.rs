@@ -1,7 +1,7 @@
 //! CBOR into records. Unknown keys are skipped, missing ones are empty, and
 //! unknown codes read as "unknown".
 
-use contract::{Usage, UsageSource};
+use contract::{ServiceTier, Usage, UsageSource};
 use minicbor::Decoder;
 use minicbor::data::Type;
 use minicbor::decode::Error;
@@ -232,14 +232,34 @@ fn usage(d: In) -> Result<Usage, Error> {
                 tokens.source = match d.u64()? {
                     1 => UsageSource::Provider,
                     2 => UsageSource::Estimated,
+                    3 => UsageSource::ProviderInput,
+                    4 => UsageSource::ProviderOutput,
                     _ => UsageSource::Missing,
                 }
             }
+            10 => tokens.image_out = d.u64()?,
+            11 => tokens.web_searches = d.u64()?,
+            12 => tokens.audio_seconds = d.u64()?,
+            13 => tokens.told_cost_nanos = Some(d.u64()?),
+            14 => tokens.tier = Some(tier(d.u64()?)),
+            15 => tokens.flawed = d.u64()? != 0,
             _ => d.skip()?,
         }
         Ok(())
     })?;
     Ok(tokens)
+}
+
+fn tier(code: u64) -> ServiceTier {
+    match code {
+        1 => ServiceTier::Default,
+        2 => ServiceTier::Flex,
+        3 => ServiceTier::Priority,
+        4 => ServiceTier::Fast,
+        5 => ServiceTier::Batch,
+        6 => ServiceTier::Provisioned,
+        _ => ServiceTier::Other,
+    }
 }
 
 fn trace(d: In) -> Result<Trace, Error> {

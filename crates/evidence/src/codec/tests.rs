@@ -16,7 +16,12 @@ fn the_golden_record_of_version_1_reads_as_it_always_did() {
 
 #[test]
 fn records_read_back() {
-    for record in [Record::default(), sample::full(), sample::usual()] {
+    for record in [
+        Record::default(),
+        sample::full(),
+        sample::usual(),
+        sample::metered(),
+    ] {
         assert_eq!(Record::decode(&record.encode()).unwrap(), record);
     }
 }

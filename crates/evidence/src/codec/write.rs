@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use contract::{Usage, UsageSource};
+use contract::{ServiceTier, Usage, UsageSource};
 use minicbor::Encoder;
 
 use super::{RECORD_VERSION, key};
@@ -215,10 +215,30 @@ fn usage(e: Out, tokens: &Usage) -> Done {
         UsageSource::Missing => 0,
         UsageSource::Provider => 1,
         UsageSource::Estimated => 2,
+        UsageSource::ProviderInput => 3,
+        UsageSource::ProviderOutput => 4,
     };
     num(e, 9, source)?;
+    num(e, 10, tokens.image_out)?;
+    num(e, 11, tokens.web_searches)?;
+    num(e, 12, tokens.audio_seconds)?;
+    option(e, 13, tokens.told_cost_nanos)?;
+    num(e, 14, tokens.tier.map_or(0, tier))?;
+    num(e, 15, tokens.flawed.into())?;
     e.end()?;
     Ok(())
+}
+
+fn tier(tier: ServiceTier) -> u64 {
+    match tier {
+        ServiceTier::Default => 1,
+        ServiceTier::Flex => 2,
+        ServiceTier::Priority => 3,
+        ServiceTier::Fast => 4,
+        ServiceTier::Batch => 5,
+        ServiceTier::Provisioned => 6,
+        ServiceTier::Other => 7,
+    }
 }
 
 fn trace(e: Out, trace: &Trace) -> Done {

@@ -40,6 +40,19 @@ fn a_record_renders_whole() {
 }
 
 #[test]
+fn usage_is_shown_by_class_with_its_tier_and_what_the_provider_said_it_cost() {
+    let json = parse(&sample::metered());
+    let usage = &json["usage"];
+    assert_eq!(usage["image_out"], 10);
+    assert_eq!(usage["web_searches"], 11);
+    assert_eq!(usage["audio_seconds"], 12);
+    assert_eq!(usage["told_cost_nanos"], 13);
+    assert_eq!(usage["tier"], "flex");
+    assert_eq!(usage["flawed"], true);
+    assert_eq!(usage["source"], "provider_input");
+}
+
+#[test]
 fn an_empty_record_renders() {
     let json = parse(&Record::default());
     assert_eq!(json["outcome"], "unknown");

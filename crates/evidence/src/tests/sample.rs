@@ -1,6 +1,6 @@
 //! Records for tests: one with every field, one as most are.
 
-use contract::{Usage, UsageSource};
+use contract::{ServiceTier, Usage, UsageSource};
 use smallvec::smallvec;
 
 use crate::id::RequestId;
@@ -78,6 +78,22 @@ pub(crate) fn usual() -> Record {
     }
 }
 
+/// A record with what came to usage after version 1 was first committed.
+pub(crate) fn metered() -> Record {
+    let mut record = usual();
+    record.usage = Usage {
+        image_out: 10,
+        web_searches: 11,
+        audio_seconds: 12,
+        told_cost_nanos: Some(13),
+        tier: Some(ServiceTier::Flex),
+        flawed: true,
+        source: UsageSource::ProviderInput,
+        ..record.usage
+    };
+    record
+}
+
 /// A record with every field of version 1.
 pub(crate) fn full() -> Record {
     let mut record = first();
@@ -124,6 +140,7 @@ pub(crate) fn first() -> Record {
         audio_out: 8,
         image_in: 9,
         source: UsageSource::Estimated,
+        ..Usage::default()
     };
     let mut record = usual();
     record.path = Some("POST /v1/nowhere".into());

@@ -93,6 +93,7 @@ impl Exchange {
         };
         self.watch_request(&mut asking, candidate.as_ref());
         self.record.attempts.push(pair.attempt(model));
+        self.weigh(&asked);
         let outcome = self.note_response(&pair);
         Ok(Whole {
             reply: self.taken(),

@@ -56,6 +56,7 @@ fn a_whole_answer() {
             cached_read: 40,
             audio_in: 10,
             image_in: 20,
+            web_searches: 1,
             output: 20,
             reasoning: 7,
             source: UsageSource::Provider,
@@ -238,6 +239,7 @@ fn a_foreign_answer_streamed_for_a_client() {
         usage: Some(Usage {
             input: 3,
             output: 4,
+            source: UsageSource::Provider,
             ..Usage::default()
         }),
         ..ChatAnswer::default()

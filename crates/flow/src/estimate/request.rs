@@ -1,0 +1,110 @@
+//! Input tokens of a request body, from the scan that was made of it anyway.
+//!
+//! Two grains: by classes of bytes, cheap enough for every call, and by words,
+//! for the few whose provider told no usage. Both look at 16 KB at most; what
+//! lies beyond counts like what was looked at.
+
+use std::borrow::Cow;
+
+use dialects::json::Doc;
+
+use super::words;
+
+/// Bytes of text that are looked at; the rest is taken to be alike.
+pub(super) const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
+/// Longer strings without a space near their start are files in base64.
+const FILE_BYTES_MIN: usize = 4 * 1024;
+/// Bytes of a string that tell whether it is a file.
+const FILE_HEAD_BYTES: usize = 128;
+/// Bytes of one token: of ASCII, and of other scripts.
+const ASCII_BYTES: u64 = 4;
+const OTHER_BYTES: u64 = 3;
+
+/// By classes of bytes.
+pub(super) fn by_bytes(doc: &Doc) -> u64 {
+    sum(doc, |text| {
+        let others = text.iter().filter(|byte| !byte.is_ascii()).count();
+        let ascii = (text.len() - others) as u64;
+        ascii.div_ceil(ASCII_BYTES) + (others as u64).div_ceil(OTHER_BYTES)
+    })
+}
+
+/// By words.
+pub(super) fn by_words(doc: &Doc) -> u64 {
+    sum(doc, |text| words::tokens(&unescaped(text)))
+}
+
+/// The text of a string as it stands in JSON; one that was cut in the middle
+/// of an escape is taken as it stands.
+fn unescaped(text: &[u8]) -> Cow<'_, str> {
+    let plain = String::from_utf8_lossy(text);
+    if !text.contains(&b'\\') {
+        return plain;
+    }
+    let quoted = Doc::answer([b"\"", text, b"\""].concat().into());
+    let read = quoted.ok().and_then(|doc| {
+        let text = doc.root().str()?;
+        Some(text.into_owned())
+    });
+    read.map_or(plain, Cow::Owned)
+}
+
+fn sum(doc: &Doc, tokens_of: impl Fn(&[u8]) -> u64) -> u64 {
+    let mut sample = Sample::default();
+    for span in doc.strings_over(2) {
+        let text = &doc.bytes()[span.start + 1..span.end - 1];
+        match is_file(text) {
+            true => sample.tokens += super::TOKENS_PER_IMAGE,
+            false => sample.take(text, &tokens_of),
+        }
+    }
+    sample.total()
+}
+
+/// What was looked at, and how much was not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sample {
+    looked_at: usize,
+    left: usize,
+    counted: u64,
+    /// Tokens of what is no text.
+    pub(super) tokens: u64,
+}
+
+impl Sample {
+    /// Counts a text as far as there is room.
+    pub(super) fn take(&mut self, text: &[u8], tokens_of: impl Fn(&[u8]) -> u64) {
+        let room = LOOKED_AT_BYTES_MAX - self.looked_at;
+        let (look, rest) = text.split_at(text.len().min(room));
+        if !look.is_empty() {
+            self.counted += tokens_of(look);
+            self.looked_at += look.len();
+        }
+        self.left += rest.len();
+    }
+
+    /// Tokens of all of it.
+    pub(super) fn total(self) -> u64 {
+        let rest = match self.looked_at {
+            0 => 0,
+            looked_at => {
+                let product = u128::from(self.counted) * self.left as u128;
+                u64::try_from(product.div_ceil(looked_at as u128)).unwrap_or(u64::MAX)
+            }
+        };
+        self.tokens
+            .saturating_add(self.counted)
+            .saturating_add(rest)
+    }
+}
+
+/// Whether a string is a file in base64, which is not counted by its bytes.
+fn is_file(text: &[u8]) -> bool {
+    text.len() >= FILE_BYTES_MIN
+        && text[..FILE_HEAD_BYTES]
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/=_-:;,.\\".contains(byte))
+}
+
+#[cfg(test)]
+mod tests;
