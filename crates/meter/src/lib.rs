@@ -5,5 +5,7 @@
 //! (`flow`), and how anything is written down (`plan`, `evidence`).
 
 pub mod money;
+pub mod prices;
 
 pub use money::{Money, MoneyError};
+pub use prices::{PriceBook, Prices};
