@@ -14,6 +14,7 @@ mod check;
 mod dist;
 mod docs;
 mod fuzz;
+mod prices;
 mod run;
 mod source;
 mod tally;
@@ -36,6 +37,7 @@ cargo xtask <command>
                                 --sweep: seeded mutation only, needs no C++ compiler
   bench [--quick] [-- ARGS]     the benchmark of testbed against a release build
   dist                          the release binary (profile `dist`) and its size
+  prices --litellm FILE ..      the built-in catalog of prices, from public price data
 ";
 
 fn main() -> ExitCode {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::main(rest),
         "bench" => bench::main(rest),
         "dist" => dist::main(rest),
+        "prices" => prices::main(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

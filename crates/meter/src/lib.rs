@@ -1,5 +1,5 @@
-//! What calls cost and how much may be spent: money, prices, and (as they
-//! come) limits and budgets. Pure arithmetic in integers.
+//! What calls cost and how much may be spent: money, prices, limits and
+//! budgets. Pure arithmetic in integers.
 //!
 //! Deliberately not here: where counters live (`store`), when they are asked
 //! (`flow`), and how anything is written down (`plan`, `evidence`).
@@ -9,6 +9,7 @@ pub mod bound;
 pub mod counters;
 pub mod effects;
 pub mod money;
+pub mod prices;
 pub mod quota;
 pub mod quotas;
 pub mod subject;
@@ -18,6 +19,7 @@ pub use book::{Admitted, Book, Breach, Draw, Draws, Level, Refused, Want};
 pub use counters::{Counters, LocalCounters};
 pub use effects::{Reached, reached};
 pub use money::{Money, MoneyError};
+pub use prices::{PriceBook, Prices};
 pub use quota::{
     Action, Amounts, Hold, Measure, Override, Pace, Queue, Quota, QuotaKind, QuotaSpec, Scope,
     Threshold,
