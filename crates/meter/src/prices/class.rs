@@ -23,6 +23,8 @@ pub enum Class {
     Reasoning,
     /// Audio tokens of the output.
     AudioOut,
+    /// Image tokens of the output.
+    ImageOut,
     /// Requests.
     Request,
     /// Searches that the provider's own tool did.
@@ -52,7 +54,7 @@ impl Unit {
 
 impl Class {
     /// All classes, in the order in which they are shown.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Input,
         Self::CachedRead,
         Self::CachedWrite,
@@ -62,6 +64,7 @@ impl Class {
         Self::Output,
         Self::Reasoning,
         Self::AudioOut,
+        Self::ImageOut,
         Self::Request,
         Self::Search,
         Self::Second,
@@ -79,6 +82,7 @@ impl Class {
             Self::Output => "output",
             Self::Reasoning => "reasoning",
             Self::AudioOut => "audio_out",
+            Self::ImageOut => "image_out",
             Self::Request => "request",
             Self::Search => "search",
             Self::Second => "second",
@@ -97,6 +101,7 @@ impl Class {
             Self::Output => "out",
             Self::Reasoning => "reasoning",
             Self::AudioOut => "audio-out",
+            Self::ImageOut => "image-out",
             Self::Request => "request",
             Self::Search => "search",
             Self::Second => "second",
@@ -116,7 +121,8 @@ impl Class {
             | Self::ImageIn
             | Self::Output
             | Self::Reasoning
-            | Self::AudioOut => Unit::Million,
+            | Self::AudioOut
+            | Self::ImageOut => Unit::Million,
         }
     }
 
@@ -145,6 +151,7 @@ impl Class {
             Self::Output => usage.output,
             Self::Reasoning => usage.reasoning,
             Self::AudioOut => usage.audio_out,
+            Self::ImageOut => usage.image_out,
             Self::Request | Self::Search | Self::Second => 0,
         }
     }

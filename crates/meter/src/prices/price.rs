@@ -88,6 +88,8 @@ pub struct May {
     pub image_in: bool,
     /// Output may be audio.
     pub audio_out: bool,
+    /// Output may be images.
+    pub image_out: bool,
 }
 
 impl May {
@@ -98,6 +100,7 @@ impl May {
         audio_in: true,
         image_in: true,
         audio_out: true,
+        image_out: true,
     };
 
     fn has(self, class: Class) -> bool {
@@ -108,6 +111,7 @@ impl May {
             Class::AudioIn => self.audio_in,
             Class::ImageIn => self.image_in,
             Class::AudioOut => self.audio_out,
+            Class::ImageOut => self.image_out,
             Class::Request | Class::Search | Class::Second => true,
         }
     }
@@ -160,7 +164,12 @@ const INPUT: [Class; 6] = [
     Class::ImageIn,
 ];
 /// Classes of the output.
-const OUTPUT: [Class; 3] = [Class::Output, Class::Reasoning, Class::AudioOut];
+const OUTPUT: [Class; 4] = [
+    Class::Output,
+    Class::Reasoning,
+    Class::AudioOut,
+    Class::ImageOut,
+];
 
 impl Price {
     pub(super) fn new(sheet: Arc<Sheet>, factor: Factor, layer: Layer) -> Self {

@@ -325,7 +325,7 @@ impl Sheet {
                 }
                 None => rate(Class::Input),
             },
-            Class::Reasoning | Class::AudioOut => rate(Class::Output),
+            Class::Reasoning | Class::AudioOut | Class::ImageOut => rate(Class::Output),
             Class::Input | Class::Output | Class::Request | Class::Search | Class::Second => None,
         }
     }

@@ -15,6 +15,12 @@ const ALL: Usage = Usage {
     audio_in: 7_000,
     audio_out: 8_000,
     image_in: 9_000,
+    image_out: 0,
+    web_searches: 0,
+    audio_seconds: 0,
+    told_cost_nanos: None,
+    tier: None,
+    flawed: false,
     source: contract::UsageSource::Provider,
 };
 
@@ -275,7 +281,8 @@ fn absurd_figures_saturate() {
         audio_in: u64::MAX,
         audio_out: u64::MAX,
         image_in: u64::MAX,
-        source: contract::UsageSource::Provider,
+        image_out: u64::MAX,
+        ..Usage::default()
     };
     let terms = Terms {
         tier: Tier::Batch,

@@ -55,6 +55,7 @@ fn calls() -> impl Strategy<Value = (Usage, Terms, [u64; 3])> {
             audio_out: t[7],
             image_in: t[8],
             source: UsageSource::Provider,
+            ..Usage::default()
         };
         let terms = Terms {
             tier: Tier::ALL[tier],
@@ -97,6 +98,7 @@ proptest! {
                 audio_in: usage.audio_in > 0,
                 image_in: usage.image_in > 0,
                 audio_out: usage.audio_out > 0,
+                image_out: usage.image_out > 0,
             },
             ..Bound::new(usage.input_total() + more_in, usage.output_total() + more_out)
         };
@@ -127,6 +129,7 @@ fn the_worst_is_the_dearest_that_may_be() {
         audio_in: false,
         image_in: false,
         audio_out: false,
+        image_out: false,
     };
     let bound = |input, output| Bound {
         tiers: Tiers::of(&[Tier::Standard]),
