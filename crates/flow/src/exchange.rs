@@ -356,6 +356,7 @@ impl Exchange {
         let slot = self.slot.take()?;
         self.record.outcome = outcome;
         self.settled_usage();
+        self.price_usage();
         self.settle_spending();
         let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());
         let record = &mut self.record;

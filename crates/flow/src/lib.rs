@@ -24,6 +24,7 @@ mod observe;
 mod path;
 mod policy;
 mod prepare;
+mod pricing;
 mod purse;
 mod reply;
 mod rollout;

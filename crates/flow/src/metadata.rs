@@ -100,7 +100,6 @@ fn unmet(field: Field, value: &str) -> Option<Loss> {
         Field::Redaction => "it is recorded, but nothing is redacted",
         Field::PiiMode if value == "allow" => return None,
         Field::PiiMode => "it is recorded, but personal data is not looked for",
-        Field::MaxCost => "it is recorded, but calls are not priced",
         Field::MaxLatencyMs => "it is recorded, but only the provider's time limits hold",
         Field::User
         | Field::Channel
@@ -110,6 +109,7 @@ fn unmet(field: Field, value: &str) -> Option<Loss> {
         // No content is kept at all.
         | Field::Retention
         | Field::MaxTokens
+        | Field::MaxCost
         | Field::Contract
         | Field::Tags => return None,
     };

@@ -27,7 +27,11 @@ impl Exchange {
                 content_type,
                 losses,
             }) => {
+                self.record.outcome = Outcome::Complete;
+                self.settled_usage();
+                self.price_usage();
                 let mut headers = self.headers(content_type);
+                self.show_cost(&mut headers);
                 self.declare(&losses, &mut headers);
                 self.record.bytes_out = body.len() as u64;
                 if let Some(ticket) = self.finish(status.as_u16(), Outcome::Complete) {

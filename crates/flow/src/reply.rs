@@ -14,6 +14,7 @@ pub(crate) const PLAN: HeaderName = HeaderName::from_static("tollgate-plan");
 pub(crate) const CONTRACT: HeaderName = HeaderName::from_static("tollgate-contract");
 pub(crate) const LOSS: HeaderName = HeaderName::from_static("tollgate-loss");
 pub(crate) const APPROVAL: HeaderName = HeaderName::from_static("tollgate-approval");
+pub(crate) const COST: HeaderName = HeaderName::from_static("tollgate-cost");
 pub(crate) const DEGRADED: HeaderName = HeaderName::from_static("tollgate-degraded");
 pub(crate) const WARN: HeaderName = HeaderName::from_static("tollgate-warn");
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -15,6 +15,7 @@ mod effects;
 
 use std::sync::Arc;
 
+use access::metadata::Field;
 use contract::{Fault, FaultKind, Operation, Origin};
 use evidence::Decision;
 use meter::{
@@ -32,6 +33,13 @@ use crate::purse::{Purse, row, told};
 /// How far the count of words may lie below the truth: a third of it.
 const WORDS_MARGIN: (u64, u64) = (3, 2);
 
+/// What has to be known of a call before it can be counted.
+#[derive(Clone, Copy)]
+struct Sizes {
+    tokens: bool,
+    cost: bool,
+}
+
 /// What the stage decided.
 pub(crate) enum Reserved {
     /// The call goes on to these.
@@ -47,7 +55,7 @@ impl Exchange {
         asking: &mut Asking<'_>,
         candidates: Arc<[Candidate]>,
     ) -> Result<Reserved, Fault> {
-        if self.plan.quotas.is_empty() {
+        if self.plan.quotas.is_empty() && !self.has_max_cost() {
             return Ok(Reserved::Go(candidates));
         }
         // Boxed, so that calls without limits carry no room for it.
@@ -61,7 +69,11 @@ impl Exchange {
     ) -> Result<Reserved, Fault> {
         let plan = self.plan.clone();
         let about = self.about(&plan);
-        if about.is_empty() {
+        let sizes = Sizes {
+            cost: about.iter().any(|quota| quota.measure == Measure::Cost) || self.has_max_cost(),
+            tokens: about.iter().any(|quota| is_by_size(quota.measure)),
+        };
+        if about.is_empty() && !sizes.cost {
             return Ok(Reserved::Go(candidates));
         }
         let has_thresholds = about.iter().any(|quota| !quota.thresholds.is_empty());
@@ -72,8 +84,7 @@ impl Exchange {
                 return Ok(Reserved::Answered(arrived));
             }
         }
-        let counts = about.iter().any(|quota| is_by_size(quota.measure));
-        let mut refused = match self.admit_sized(asking, &candidates, counts) {
+        let mut refused = match self.admit_sized(asking, &mut candidates, sizes) {
             Ok(()) => return Ok(Reserved::Go(candidates)),
             Err(refused) => refused?,
         };
@@ -87,7 +98,7 @@ impl Exchange {
             if let Some(arrived) = answered {
                 return Ok(Reserved::Answered(arrived));
             }
-            refused = match self.admit_sized(asking, &candidates, counts) {
+            refused = match self.admit_sized(asking, &mut candidates, sizes) {
                 Ok(()) => return Ok(Reserved::Go(candidates)),
                 Err(refused) => refused?,
             };
@@ -110,18 +121,31 @@ impl Exchange {
     fn admit_sized(
         &mut self,
         asking: &mut Asking<'_>,
-        candidates: &[Candidate],
-        counts: bool,
+        candidates: &mut Arc<[Candidate]>,
+        sizes: Sizes,
     ) -> Result<(), Result<Refused, Fault>> {
         let plan = self.plan.clone();
-        let mut bound = match counts {
+        let mut bound = match sizes.tokens || sizes.cost {
             true => self.worst_case(asking, candidates),
             false => Amounts::default(),
         };
+        // Whoever names a cost wants to be near it.
+        if self.has_max_cost() && !plan.reservation.strict {
+            let words = self.count_words(asking).map_err(Err)?;
+            bound.input = bound.input.min(words);
+        }
+        if sizes.cost {
+            let priced = self.priced(asking, candidates, &mut bound);
+            priced.map_err(Err)?;
+        }
         let admitted = match self.admit_caller(&plan, &bound) {
             Err(Refused::Breached(breaches)) if self.may_count_again(&breaches) => {
                 let words = self.count_words(asking).map_err(Err)?;
                 bound.input = bound.input.min(words);
+                if sizes.cost {
+                    let priced = self.priced(asking, candidates, &mut bound);
+                    priced.map_err(Err)?;
+                }
                 self.admit_caller(&plan, &bound)
             }
             other => other,
@@ -156,6 +180,11 @@ impl Exchange {
         }
     }
 
+    /// Whether the caller says what the call may cost.
+    fn has_max_cost(&self) -> bool {
+        self.metadata.get(Field::MaxCost).is_some()
+    }
+
     /// The most that the call may take. Where nothing caps the output, a cap
     /// is set, which goes to the provider.
     fn worst_case(&mut self, asking: &mut Asking<'_>, candidates: &[Candidate]) -> Amounts {
@@ -170,9 +199,6 @@ impl Exchange {
             }
             (Operation::Chat | Operation::Embed, true) => meter::bound::input_strict(body, turns),
         };
-        if self.record.request.input_tokens_estimate.is_none() {
-            self.record.request.input_tokens_estimate = Some(input);
-        }
         let output = match self.route.operation {
             Operation::Chat => self.worst_output(asking, candidates),
             Operation::Embed
@@ -249,7 +275,7 @@ impl Exchange {
         let counted = crate::estimate::tokens(self.read(asking)?);
         let (over, under) = WORDS_MARGIN;
         let bound = counted.saturating_mul(over).div_ceil(under);
-        self.record.request.input_tokens_estimate = Some(bound);
+        self.record.request.input_tokens_estimate = Some(counted);
         Ok(bound)
     }
 
@@ -370,6 +396,10 @@ impl Exchange {
     fn took(&self, attempt: Option<u32>) -> Amounts {
         let served = self.record.attempts.iter().position(|it| it.committed);
         let last = self.record.attempts.len().checked_sub(1);
+        // The record's cost is that of all attempts together.
+        let others = self.record.attempts.iter().filter_map(|it| it.cost_nanos);
+        let others = others.fold(0_i64, i64::saturating_add);
+        let own_cost = self.record.cost_nanos.unwrap_or(0).saturating_sub(others);
         let mut sum = Amounts::default();
         for (nth, tried) in self.record.attempts.iter().enumerate() {
             if attempt.is_some_and(|wanted| wanted as usize != nth) {
@@ -385,8 +415,11 @@ impl Exchange {
             };
             sum.input = sum.input.saturating_add(usage.input_total());
             sum.output = sum.output.saturating_add(usage.output_total());
-            let cost = tried.cost_nanos.or(self.record.cost_nanos.filter(|_| own));
-            sum.cost = sum.cost.saturating_add(cost.unwrap_or(0));
+            let cost = match own {
+                true => own_cost,
+                false => tried.cost_nanos.unwrap_or(0),
+            };
+            sum.cost = sum.cost.saturating_add(cost);
         }
         sum
     }

@@ -176,6 +176,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             metadata,
             policy,
             quotas,
+            prices: meter::Prices::default(),
             reservation: document.reservation.into(),
             answers: quotas::answers(document),
             settings,

@@ -39,6 +39,8 @@ pub struct Plan {
     pub policy: Policy,
     /// Rate limits and budgets.
     pub quotas: Quotas,
+    /// Prices, and what is done where none is known.
+    pub prices: meter::Prices,
     /// How much is reserved for a call.
     pub reservation: Reservation,
     /// Answers that the gateway gives itself, by name.
@@ -61,6 +63,7 @@ impl Default for Plan {
             metadata: access::metadata::Settings::default(),
             policy: Policy::default(),
             quotas: Quotas::default(),
+            prices: meter::Prices::default(),
             reservation: Reservation::default(),
             answers: BTreeMap::new(),
             settings: Settings::default(),

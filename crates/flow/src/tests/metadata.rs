@@ -252,18 +252,18 @@ fn max_tokens_caps_the_output_on_every_door() {
 fn what_nothing_acts_on_is_a_loss() {
     let headers = [
         ("tollgate-pii-mode", "mask"),
-        ("tollgate-max-cost", "0.05"),
+        ("tollgate-max-latency-ms", "500"),
         ("tollgate-retention", "none"),
     ];
     let world = openai();
     let got = call(&world, &headers, ASK);
     assert_eq!(
         got.headers["tollgate-loss"],
-        "tollgate.pii_mode, tollgate.max_cost"
+        "tollgate.pii_mode, tollgate.max_latency_ms"
     );
     let record = only(&world);
     assert_eq!(record.losses.len(), 2);
-    assert!(told(&record).contains(&("max_cost", "50000000")));
+    assert!(told(&record).contains(&("max_latency_ms", "500")));
     // On streams as well.
     let script = Script::sse(&[&FRAMES.concat(), super::DONE]);
     let world = World::new(&KINDS[..1], vec![Ok(script)]);

@@ -518,3 +518,162 @@ fn an_override_ends() {
     quota.overrides[0].until_us = now_us;
     assert_eq!(world(vec![quota], vec![]).call(CHAT, HI_100).status, 402);
 }
+
+/// A world in which the model at the provider costs 1 USD a million input
+/// tokens, 10 USD a million output tokens.
+fn priced_world(quotas: Vec<QuotaSpec>, scripts: Vec<Script>) -> World {
+    let mut plan = plan(&[("openai", "openai_chat")]);
+    plan.quotas = Quotas::new(quotas);
+    plan.prices = prices("in=1 out=10");
+    World::of(plan, scripts.into_iter().map(Ok).collect())
+}
+
+fn prices(rates: &str) -> meter::Prices {
+    let sheet = meter::prices::Sheet::parse(rates).expect("rates");
+    let over = meter::prices::Override {
+        provider: None,
+        model: "up-*".into(),
+        region: None,
+        tenant: None,
+        from_s: 0,
+        effect: meter::prices::Effect::Price(std::sync::Arc::new(sheet)),
+    };
+    meter::Prices {
+        book: std::sync::Arc::new(meter::PriceBook::new(None, vec![over])),
+        ..meter::Prices::default()
+    }
+}
+
+#[test]
+fn a_call_is_priced_class_by_class() {
+    for body in [HI_100, STREAM_100] {
+        let script = match body {
+            HI_100 => whole(),
+            _ => Script::sse(&[CHUNK, LAST]),
+        };
+        let world = priced_world(vec![], vec![script]);
+        let got = world.call(CHAT, body);
+        assert_eq!(got.status, 200, "{}", got.body);
+        let record = world.records().pop().expect("a record");
+        // 7 * 1,000 + 5 * 10,000 nano-dollars.
+        assert_eq!(record.cost_nanos, Some(57_000), "{body}");
+        assert!(record.price_version.is_some());
+        let told = if body == HI_100 { "0.000057" } else { "" };
+        assert_eq!(header(&got, "tollgate-cost"), told);
+    }
+}
+
+#[test]
+fn money_is_reserved_at_the_worst_and_settled_at_the_truth() {
+    let world = priced_world(
+        vec![budget(Measure::Cost, 1_500_000)],
+        vec![whole(), whole()],
+    );
+    assert_eq!(world.call(CHAT, HI_100).status, 200);
+    let record = world.records().pop().expect("a record");
+    let row = &record.reservations[0];
+    assert!((1_000_000..1_200_000).contains(&row.reserved), "{row:?}");
+    assert_eq!(row.settled, Some(57_000));
+    assert_eq!(stands(&world, Measure::Cost), (57_000, 0));
+    assert_eq!(world.call(CHAT, HI_100).status, 200);
+    let refused = world.call(CHAT, &HI_100.replace("100", "200"));
+    assert_eq!(refused.status, 402, "{}", refused.body);
+    assert!(refused.body.contains("is 0.0015 USD"), "{}", refused.body);
+}
+
+/// An unknown price is never nothing.
+#[test]
+fn an_unknown_price_is_refused_or_taken_at_a_ceiling() {
+    let of = |unknown, quotas| {
+        let mut plan = plan(&[("openai", "openai_chat")]);
+        plan.quotas = Quotas::new(quotas);
+        plan.prices.unknown = unknown;
+        World::of(plan, vec![Ok(whole())])
+    };
+    let refuse = meter::prices::Unknown::Refuse;
+    let refused = of(refuse.clone(), vec![budget(Measure::Cost, 1_000_000_000)]);
+    let got = refused.call(CHAT, HI_100);
+    assert_eq!(got.status, 403, "{}", got.body);
+    let record = refused.records().pop().expect("a record");
+    assert_eq!(
+        record.candidates[0].excluded.as_deref(),
+        Some("price unknown")
+    );
+    // Where no money is at stake it goes on, and the record says "unknown".
+    let free = of(refuse, vec![]);
+    assert_eq!(free.call(CHAT, HI_100).status, 200);
+    assert_eq!(free.records()[0].cost_nanos, None);
+    let sheet = meter::prices::Sheet::parse("in=30 out=120").expect("rates");
+    let ceiling = meter::prices::Unknown::ceiling(sheet);
+    let dear = of(ceiling, vec![budget(Measure::Cost, 1_000_000_000)]);
+    assert_eq!(dear.call(CHAT, HI_100).status, 200);
+    assert_eq!(dear.records()[0].cost_nanos, Some(7 * 30_000 + 5 * 120_000));
+}
+
+fn call_at_most(world: &World, cost: &str, body: &str) -> Got {
+    let headers = [
+        ("authorization", "Bearer tg-test"),
+        ("tollgate-max-cost", cost),
+    ];
+    world.call_with(CHAT, body, &headers)
+}
+
+#[test]
+fn max_cost_caps_the_output_or_refuses_by_how_much() {
+    let world = priced_world(vec![], vec![whole(), whole()]);
+    // 100 output tokens may cost 0.001; half of that buys some 49.
+    let got = call_at_most(&world, "0.0005", HI_100);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(header(&got, "tollgate-degraded"), "budget");
+    let sent = &world.sent()[0];
+    let cap = sent.split("\"max_tokens\":").nth(1).expect("a cap");
+    let cap: u64 = cap
+        .split([',', '}'])
+        .next()
+        .expect("digits")
+        .parse()
+        .expect("a number");
+    assert!((40..50).contains(&cap), "{sent}");
+    let got = call_at_most(&world, "0.5", HI_100);
+    assert_eq!(header(&got, "tollgate-degraded"), "");
+    let refused = call_at_most(&world, "0.00001", HI_100);
+    assert_eq!(refused.status, 402, "{}", refused.body);
+    assert!(
+        refused
+            .body
+            .contains("USD more than its `max_cost` of 0.00001"),
+        "{}",
+        refused.body
+    );
+}
+
+#[test]
+fn max_cost_goes_to_a_cheaper_candidate() {
+    let mut plan = plan(&[("openai", "openai_chat")]);
+    plan.models.name(
+        "two",
+        vec![
+            routing::Candidate::new(0, "up-dear", None),
+            routing::Candidate::new(0, "up-m", None),
+        ],
+    );
+    plan.prices = prices("in=1 out=10");
+    let sheet = meter::prices::Sheet::parse("in=1000 out=10000").expect("rates");
+    let over = |model: &str, sheet: meter::prices::Sheet| meter::prices::Override {
+        provider: None,
+        model: model.into(),
+        region: None,
+        tenant: None,
+        from_s: 0,
+        effect: meter::prices::Effect::Price(std::sync::Arc::new(sheet)),
+    };
+    let cheap = meter::prices::Sheet::parse("in=1 out=10").expect("rates");
+    let book = meter::PriceBook::new(None, vec![over("up-dear", sheet), over("up-m", cheap)]);
+    plan.prices.book = std::sync::Arc::new(book);
+    let world = World::of(plan, vec![Ok(whole())]);
+    let got = call_at_most(&world, "0.002", &HI_100.replace("\"m\"", "\"two\""));
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(header(&got, "tollgate-model"), "up-m");
+    let record = world.records().pop().expect("a record");
+    assert_eq!(record.candidates[0].excluded.as_deref(), Some("max_cost"));
+}
