@@ -298,6 +298,9 @@ pub enum Outcome {
     Cut,
     /// The caller went away.
     Cancelled,
+    /// The gateway died while it was under way; written by the one after it,
+    /// from what was known when it last was.
+    Lost,
 }
 
 impl Outcome {
@@ -310,6 +313,7 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Cut => "cut",
             Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
         }
     }
 }

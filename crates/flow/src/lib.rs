@@ -41,7 +41,7 @@ use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
 use plan::InForce;
 use providers::Loans;
-use store::ApprovalLane;
+use store::{ApprovalLane, Inflight};
 
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
@@ -69,6 +69,9 @@ pub struct Flow {
     pub loans: Arc<ArcSwap<Loans>>,
     /// The way to approvals; where there is none, what needs one is refused.
     pub approvals: Option<ApprovalLane>,
+    /// Where an exchange is noted before its first byte goes upstream, so that
+    /// a process that is killed forgets nothing that was reserved.
+    pub inflight: Option<Arc<dyn Inflight>>,
     /// Metric handles that were resolved before.
     pub handles: Handles,
 }

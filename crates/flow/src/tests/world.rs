@@ -229,6 +229,7 @@ impl World {
             tokens: crate::Tokens::default(),
             handles: crate::Handles::default(),
             approvals: Some(lane),
+            inflight: None,
         });
         Self {
             wire,

@@ -217,7 +217,11 @@ fn check(image: &InMemory, model: &Model, what: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig {
+        cases: 128,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn at_every_crash_point_exactly_what_is_under_way_is_found(
