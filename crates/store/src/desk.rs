@@ -318,10 +318,12 @@ impl Desk {
     pub(crate) fn wrote(&self, head: Head, batch_bytes: u64, slots: u64, synced: bool) {
         self.tally.bytes_written.fetch_add(batch_bytes, Relaxed);
         self.queued_bytes.fetch_sub(batch_bytes, Relaxed);
-        self.slots_in_use.fetch_sub(slots, Relaxed);
         let mut done = self.done();
         done.head = head;
+        // Before the slots are free: a row of an exchange under way is free
+        // then too, so there is one for each slot.
         self.written.store(head.sequence, Release);
+        self.slots_in_use.fetch_sub(slots, Relaxed);
         done.failing = None;
         if synced {
             done.synced = head.sequence;
