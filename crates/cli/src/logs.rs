@@ -50,7 +50,7 @@ pub struct LogsArgs {
     /// Only this provider.
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
-    /// Only this outcome: complete, refused, failed, cut or cancelled.
+    /// Only this outcome: complete, refused, failed, cut, cancelled or lost.
     #[arg(long, value_name = "OUTCOME")]
     pub outcome: Option<String>,
     /// Only this kind of fault; `any` for all calls with a fault.

@@ -94,6 +94,17 @@ impl Slot {
     /// `route`, and writes the log line if it is asked for. Never blocks on
     /// the disk and never fails, so a `Drop` may call it.
     pub fn write(self, record: &mut Record, route: &RouteHandles) -> Ticket {
+        self.write_seen(record, route, |_, _| ())
+    }
+
+    /// As [`Slot::write`]; `seen` gets the encoded record and the ticket of
+    /// its entry, as [`store::Inflight::end`] wants them.
+    pub fn write_seen(
+        self,
+        record: &mut Record,
+        route: &RouteHandles,
+        seen: impl FnOnce(&[u8], &Ticket),
+    ) -> Ticket {
         let Self { slot, inner } = self;
         record.clip();
         inner.meter.count(record, route);
@@ -110,6 +121,7 @@ impl Slot {
         buffer.clear();
         codec::encode(record, &mut buffer);
         let ticket = slot.send(&buffer);
+        seen(&buffer, &ticket);
         if buffer.capacity() <= BUFFER_BYTES_KEPT {
             // Fails only while the thread ends, when there is nothing to keep.
             let _ = BUFFER.try_with(|kept| kept.set(buffer));

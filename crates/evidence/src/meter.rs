@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use contract::{FaultKind, Origin, Usage};
-use store::{Journal, LineWriter, RecordIndex};
+use store::{Inflight, Journal, LineWriter, RecordIndex};
 
 use crate::histogram::{EXCHANGE_US, Histogram, OVERHEAD_US};
 use crate::record::{FaultNote, Outcome, Record};
@@ -58,13 +58,14 @@ const TOKEN_CLASSES: [&str; 10] = [
 /// Origins in the order of the fault table.
 const ORIGINS: [Origin; 3] = [Origin::Client, Origin::Gateway, Origin::Provider];
 /// Outcomes in the order of their table.
-const OUTCOMES: [Outcome; 6] = [
+const OUTCOMES: [Outcome; 7] = [
     Outcome::Unknown,
     Outcome::Complete,
     Outcome::Refused,
     Outcome::Failed,
     Outcome::Cut,
     Outcome::Cancelled,
+    Outcome::Lost,
 ];
 
 /// All metrics of one process.
@@ -77,6 +78,7 @@ pub struct Meter {
     use_cases: Family<2, Used>,
     faults: [[AtomicU64; ORIGINS.len()]; FaultKind::ALL.len()],
     outcomes: [AtomicU64; OUTCOMES.len()],
+    recovered: AtomicU64,
     in_flight: Arc<AtomicI64>,
     open_streams: Arc<AtomicI64>,
     reloads: Family<1, AtomicU64>,
@@ -98,6 +100,7 @@ struct Watched {
     journal: Option<Arc<dyn Journal>>,
     lines: Option<Arc<LineWriter>>,
     index: Option<Arc<RecordIndex>>,
+    inflight: Option<Arc<dyn Inflight>>,
     gauges: Vec<Gauge>,
 }
 
@@ -225,6 +228,7 @@ impl Meter {
             use_cases: Family::new(["tenant", "use_case"], 0, USE_CASES_MAX),
             faults: Default::default(),
             outcomes: Default::default(),
+            recovered: AtomicU64::new(0),
             in_flight: Arc::default(),
             open_streams: Arc::default(),
             reloads: Family::new(["outcome"], 0, RELOADS_MAX),
@@ -373,6 +377,18 @@ impl Meter {
     /// Shows the lag of this index.
     pub fn watch_index(&self, index: Arc<RecordIndex>) {
         self.watched().index = Some(index);
+    }
+
+    /// Shows the rows of exchanges under way.
+    pub fn watch_inflight(&self, inflight: Arc<dyn Inflight>) {
+        self.watched().inflight = Some(inflight);
+    }
+
+    /// Counts records that an earlier process began and this one wrote.
+    pub fn recovered(&self, records: u64, of_them_lost: u64) {
+        self.recovered.fetch_add(records, Relaxed);
+        let lost = OUTCOMES.iter().position(|known| *known == Outcome::Lost);
+        self.outcomes[lost.unwrap_or_default()].fetch_add(of_them_lost, Relaxed);
     }
 
     /// Shows a gauge of another room, read whenever the metrics are rendered.

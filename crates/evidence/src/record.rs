@@ -335,6 +335,9 @@ pub enum Outcome {
     Cut,
     /// The caller went away.
     Cancelled,
+    /// The gateway died while it was under way; written by the one after it,
+    /// from what was known when it last was.
+    Lost,
 }
 
 impl Outcome {
@@ -347,6 +350,7 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Cut => "cut",
             Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
         }
     }
 }

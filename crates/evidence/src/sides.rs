@@ -66,6 +66,9 @@ impl End {
         if record.outcome == Outcome::Cancelled {
             return Self::Cancelled;
         }
+        if record.outcome == Outcome::Lost {
+            return Self::Error;
+        }
         let Some(fault) = &record.fault else {
             return Self::Ok;
         };

@@ -116,6 +116,53 @@ fn without_a_slot_there_is_no_exchange() {
 }
 
 #[test]
+fn what_is_under_way_shows() {
+    let journal = Arc::new(MemoryJournal::new(2, 100));
+    let meter = Arc::new(Meter::new());
+    let evidence = Evidence::new(journal.clone(), meter.clone(), LogLine::Off, None);
+    let options = store::InflightOptions { slots_max: 3 };
+    let table = Arc::new(store::InflightTable::in_memory(options));
+    meter.watch_inflight(table.clone());
+    let inflight: &dyn store::Inflight = &*table;
+    let mut record = sample::usual();
+    drop(inflight.begin(&record.encode()).unwrap());
+    let _open = inflight.begin(&record.encode()).unwrap();
+    let tag = inflight.begin(&record.encode()).unwrap();
+    assert!(inflight.begin(b"one more").is_err());
+    let route = meter.route(&RouteKey::default());
+    let slot = evidence.admit().unwrap();
+    let mut seen = Vec::new();
+    slot.write_seen(&mut record, &route, |row, ticket| {
+        seen = row.to_vec();
+        inflight.end(tag, row, ticket);
+    });
+    assert_eq!(
+        journal
+            .cursor(1, None)
+            .unwrap()
+            .next_entry()
+            .unwrap()
+            .unwrap()
+            .payload,
+        seen
+    );
+    meter.recovered(3, 2);
+    let page = meter.render();
+    for line in [
+        "tollgate_inflight_rows 2",
+        "tollgate_inflight_rows_ending 0",
+        "tollgate_inflight_rows_max 3",
+        "tollgate_inflight_errors_total 0",
+        "tollgate_inflight_refused_total 1",
+        "tollgate_inflight_dropped_total 1",
+        "tollgate_inflight_recovered_total 3",
+        "tollgate_outcomes_total{outcome=\"lost\"} 2",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+}
+
+#[test]
 fn a_record_can_be_written_from_a_drop_at_the_end_of_a_thread() {
     struct Last(Evidence);
     impl Drop for Last {

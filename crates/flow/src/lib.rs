@@ -45,7 +45,7 @@ use evidence::Evidence;
 use meter::Counters;
 use plan::InForce;
 use providers::Loans;
-use store::ApprovalLane;
+use store::{ApprovalLane, Inflight};
 
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
@@ -78,6 +78,9 @@ pub struct Flow {
     pub counters: Arc<dyn Counters>,
     /// Who is told of budgets.
     pub alerts: Arc<Alerts>,
+    /// Where an exchange is noted before its first byte goes upstream, so that
+    /// a process that is killed forgets nothing that was reserved.
+    pub inflight: Option<Arc<dyn Inflight>>,
     /// Metric handles that were resolved before.
     pub handles: Handles,
 }

@@ -2,6 +2,7 @@
 //! lines.
 
 mod lanes;
+mod under_way;
 
 use std::io;
 use std::path::Path;
@@ -12,11 +13,12 @@ use arc_swap::ArcSwapOption;
 use contract::seams::Dice;
 use evidence::{Evidence, LogLine, Meter};
 use plan::{Durability, EvidenceSettings, LogEntry, Requests};
-use store::{IndexOptions, Journal, LineWriter, LogOptions, RecordIndex};
+use store::{IndexOptions, Inflight, Journal, LineWriter, LogOptions, RecordIndex};
 use transport::RealDice;
 
 pub(crate) use lanes::lane_dirs;
 use lanes::{Keeper, Lanes};
+use under_way::UnderWay;
 
 /// Longest queue of log lines, bytes; what does not fit is counted as dropped.
 const LINES_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -31,6 +33,7 @@ pub(crate) struct Records {
     /// The index over them, unless it is switched off, or another process
     /// still has it.
     pub(crate) index: Arc<ArcSwapOption<RecordIndex>>,
+    under_way: Arc<UnderWay>,
     keeper: Keeper,
 }
 
@@ -85,22 +88,39 @@ impl Records {
                 )),
             }
         };
+        let under_way = UnderWay::open(data_dir, lanes.mark(&dir)?, evidence.meter().clone())?;
+        // Before the first call, so that whoever counts what was spent finds
+        // all of it.
+        if let Err(why) = lanes.recover(&dir, &under_way) {
+            crate::say(&format!(
+                "what another process left cannot be brought into the main journal: {why}; \
+                 nothing is lost, and it is tried again"
+            ));
+        }
         let wants_index = settings.index;
         // The index belongs to the main journal, as long as one has it.
         let moved = move || wants_index.then(open_index).unwrap_or_default();
-        let keeper = Keeper::start(lanes, dir, options, moved)?;
+        let keeper = Keeper::start((lanes, under_way.clone()), dir, options, moved)?;
         Ok(Self {
             evidence,
             index,
+            under_way,
             keeper,
         })
+    }
+
+    /// Where exchanges under way are noted.
+    pub(crate) fn inflight(&self) -> Arc<dyn Inflight> {
+        self.under_way.inflight()
     }
 
     /// Waits until everything is written. To be called when no exchange is
     /// under way any more.
     pub(crate) fn close(self) {
         self.keeper.stop();
-        if !self.evidence.journal().flush(CLOSE_MAX) {
+        let is_flushed = self.evidence.journal().flush(CLOSE_MAX);
+        self.under_way.close(is_flushed);
+        if !is_flushed {
             crate::say(
                 "the last records could not be written in time; look at the disk of the data \
                  folder",

@@ -18,7 +18,7 @@ use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
     Plan, Where,
 };
-use store::ApprovalLane;
+use store::{ApprovalLane, Inflight};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
 
 use crate::admin_door::AdminDoor;
@@ -131,6 +131,8 @@ pub(crate) struct House {
     pub(crate) counters: Arc<LocalCounters>,
     /// Who is told of budgets.
     pub(crate) alerts: Arc<Alerts>,
+    /// Where exchanges under way are noted.
+    pub(crate) inflight: Arc<dyn Inflight>,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -282,6 +284,7 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         approvals: house.approvals.clone(),
         counters: house.counters.clone(),
         alerts: house.alerts.clone(),
+        inflight: Some(house.inflight.clone()),
     };
     DataDoor {
         flow: Arc::new(flow),
@@ -399,6 +402,7 @@ impl Records {
             approvals: None,
             counters: Arc::default(),
             alerts: Arc::new(Alerts::new(crate::say)),
+            inflight: self.inflight(),
         }
     }
 }

@@ -9,7 +9,10 @@
 //! Deliberately not here: files and the hash chain.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread::Thread;
@@ -29,6 +32,8 @@ pub(crate) struct Desk {
     closed: AtomicBool,
     pending: Mutex<Pending>,
     done: Mutex<Done>,
+    /// The sequence of `done.head`, for those who ask often.
+    written: AtomicU64,
     progressed: Condvar,
     writer: OnceLock<Thread>,
     pub(crate) tally: Tally,
@@ -115,6 +120,7 @@ impl Desk {
                 failing: None,
                 waiting: BTreeMap::new(),
             }),
+            written: AtomicU64::new(head.sequence),
             progressed: Condvar::new(),
             writer: OnceLock::new(),
             tally: Tally::default(),
@@ -312,9 +318,12 @@ impl Desk {
     pub(crate) fn wrote(&self, head: Head, batch_bytes: u64, slots: u64, synced: bool) {
         self.tally.bytes_written.fetch_add(batch_bytes, Relaxed);
         self.queued_bytes.fetch_sub(batch_bytes, Relaxed);
-        self.slots_in_use.fetch_sub(slots, Relaxed);
         let mut done = self.done();
         done.head = head;
+        // Before the slots are free: a row of an exchange under way is free
+        // then too, so there is one for each slot.
+        self.written.store(head.sequence, Release);
+        self.slots_in_use.fetch_sub(slots, Relaxed);
         done.failing = None;
         if synced {
             done.synced = head.sequence;
@@ -429,5 +438,9 @@ impl Intake for Desk {
             done.waiting.insert(sequence, waker.clone());
         }
         ready
+    }
+
+    fn is_written(&self, sequence: u64) -> bool {
+        sequence <= self.written.load(Acquire)
     }
 }

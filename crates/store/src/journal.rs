@@ -194,6 +194,9 @@ pub trait Intake: Send + Sync {
     /// Whether `sequence` has reached the durability that is configured;
     /// otherwise keeps the waker until then.
     fn poll_durable(&self, sequence: u64, waker: &Waker) -> bool;
+    /// Whether `sequence` is visible to readers, and so survives the death of
+    /// the process. Cheap: no lock is taken.
+    fn is_written(&self, sequence: u64) -> bool;
 }
 
 /// The right to append one entry. Dropping it unused gives it back and is
@@ -248,6 +251,36 @@ impl Ticket {
     /// The entry's sequence.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The same entry, to be asked after later.
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            sequence: self.sequence,
+            intake: self.intake.clone(),
+        }
+    }
+}
+
+/// Which entry of which journal: it outlives its [`Ticket`], and belongs to
+/// the journal that took the entry, whichever one is written by now.
+#[derive(Clone)]
+pub struct Receipt {
+    sequence: u64,
+    intake: Arc<dyn Intake>,
+}
+
+impl Receipt {
+    /// Whether readers see the entry. An entry that came after the close is
+    /// never written.
+    pub fn is_written(&self) -> bool {
+        self.sequence > 0 && self.intake.is_written(self.sequence)
+    }
+}
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Receipt({})", self.sequence)
     }
 }
 

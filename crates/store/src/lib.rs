@@ -3,7 +3,8 @@
 //! in memory, and [`conformance`] holds both to one behaviour. [`RecordIndex`]
 //! is a SQLite index over a journal that may lag and can be rebuilt at will.
 //! [`Keys`] are the virtual keys that were made at run time, [`Approvals`] the
-//! calls that wait for people.
+//! calls that wait for people. [`Inflight`] is what is under way, so that a
+//! process that is killed forgets none of it.
 //!
 //! This is an IO room: it touches the disk, threads and the real clock.
 //! Deliberately not here: the format of a record. Payloads are bytes, and the
@@ -20,6 +21,7 @@ pub mod changes;
 pub mod conformance;
 mod desk;
 pub mod index;
+pub mod inflight;
 pub mod journal;
 pub mod keys;
 pub mod lines;
@@ -42,8 +44,12 @@ pub use approvals::{
 pub use cabinet::Cabinet;
 pub use changes::{ChangeError, ChangeLog};
 pub use index::{Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, RecordIndex, Row};
+pub use inflight::{
+    DeadTable, Inflight, InflightError, InflightHealth, InflightOptions, InflightRow,
+    InflightState, InflightTable, Tables, Tag,
+};
 pub use journal::{
-    Cursor, Entry, EntryKind, Full, Head, Health, Journal, Place, ReadError, Slot, Ticket,
+    Cursor, Entry, EntryKind, Full, Head, Health, Journal, Place, ReadError, Receipt, Slot, Ticket,
 };
 pub use keys::{
     KeyCounts, KeyFilter, KeyRow, KeyState, Keys, KeysError, MemoryKeys, OnRevoke, SecretRow,

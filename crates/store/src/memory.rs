@@ -162,6 +162,10 @@ impl Intake for Shared {
     fn poll_durable(&self, _: u64, _: &Waker) -> bool {
         true
     }
+
+    fn is_written(&self, _: u64) -> bool {
+        true
+    }
 }
 
 struct MemoryCursor {

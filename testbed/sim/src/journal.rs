@@ -94,4 +94,8 @@ impl Intake for Bent {
     fn poll_durable(&self, _: u64, _: &Waker) -> bool {
         true
     }
+
+    fn is_written(&self, _: u64) -> bool {
+        true
+    }
 }

@@ -84,6 +84,7 @@ impl World {
             approvals: None,
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
+            inflight: None,
         });
         Self {
             heard: RefCell::new((0..count).map(|_| Heard::default()).collect()),

@@ -20,7 +20,10 @@ pub(super) const FILTERS: &[(&str, &str)] = &[
     ("dialect", "Dialect of the caller"),
     ("operation", "Operation, such as chat"),
     ("status", "HTTP status (429) or class of statuses (5xx)"),
-    ("outcome", "complete, refused, failed, cut or cancelled"),
+    (
+        "outcome",
+        "complete, refused, failed, cut, cancelled or lost",
+    ),
     ("fault", "Kind of the fault, or `any`"),
     ("origin", "Whose fault: client, gateway or provider"),
     (

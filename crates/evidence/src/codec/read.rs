@@ -307,6 +307,7 @@ fn outcome(code: u64) -> Outcome {
         3 => Outcome::Failed,
         4 => Outcome::Cut,
         5 => Outcome::Cancelled,
+        6 => Outcome::Lost,
         _ => Outcome::Unknown,
     }
 }

@@ -63,6 +63,29 @@ fn an_old_reader_skips_what_a_newer_writer_adds() {
     assert_eq!(Record::decode(&newer).unwrap(), sample::usual());
 }
 
+/// The numbers are for ever.
+#[test]
+fn every_outcome_keeps_its_number() {
+    for (number, name) in (0u8..).zip([
+        "unknown",
+        "complete",
+        "refused",
+        "failed",
+        "cut",
+        "cancelled",
+        "lost",
+    ]) {
+        let mut payload = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut payload);
+        e.map(2).unwrap().u64(key::VERSION).unwrap().u64(1).unwrap();
+        e.u64(key::OUTCOME).unwrap().u8(number).unwrap();
+        let record = Record::decode(&payload).unwrap();
+        assert_eq!(record.outcome.name(), name);
+        let again = Record::decode(&record.encode()).unwrap();
+        assert_eq!(again.outcome, record.outcome);
+    }
+}
+
 #[test]
 fn unknown_codes_read_as_unknown() {
     let mut payload = Vec::new();

@@ -261,6 +261,7 @@ fn outcome(outcome: Outcome) -> u64 {
         Outcome::Failed => 3,
         Outcome::Cut => 4,
         Outcome::Cancelled => 5,
+        Outcome::Lost => 6,
     }
 }
 

@@ -43,6 +43,7 @@ impl Collector for View {
         page.plan(&self.0)?;
         page.rollout(&self.0)?;
         page.journal(&self.0)?;
+        page.inflight(&self.0)?;
         page.index(&self.0)?;
         page.watched(&self.0)?;
         page.process()
@@ -297,6 +298,49 @@ impl Page<'_> {
             ("written_bytes", "Bytes written", health.bytes_written),
         ] {
             let name = format!("tollgate_journal_{name}");
+            let mut metric = self.counter(&name, help)?;
+            metric.encode_counter(&value, None::<&NoExemplar>)?;
+        }
+        Ok(())
+    }
+
+    fn inflight(&mut self, meter: &Meter) -> Result<(), Error> {
+        let inflight = meter.watched().inflight.clone();
+        let Some(inflight) = inflight else {
+            return Ok(());
+        };
+        let health = inflight.health();
+        for (name, help, value) in [
+            ("rows", "Rows of exchanges under way", health.rows),
+            (
+                "rows_ending",
+                "Rows of ended exchanges that the journal has not written yet",
+                health.ending,
+            ),
+            ("rows_max", "Limit of both kinds of rows", health.slots_max),
+        ] {
+            self.gauge(&format!("tollgate_inflight_{name}"), help, value as f64)?;
+        }
+        let recovered = meter.recovered.load(Relaxed);
+        for (name, help, value) in [
+            ("errors", "Rows that could not be written", health.errors),
+            (
+                "refused",
+                "Rows refused because none was free or they were too long",
+                health.refused,
+            ),
+            (
+                "dropped",
+                "Rows whose exchange ended without a word",
+                health.dropped,
+            ),
+            (
+                "recovered",
+                "Records written for a process that died",
+                recovered,
+            ),
+        ] {
+            let name = format!("tollgate_inflight_{name}");
             let mut metric = self.counter(&name, help)?;
             metric.encode_counter(&value, None::<&NoExemplar>)?;
         }

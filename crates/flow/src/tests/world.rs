@@ -231,6 +231,7 @@ impl World {
             approvals: Some(lane),
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
+            inflight: None,
         });
         Self {
             wire,

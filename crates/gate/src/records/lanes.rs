@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::under_way::UnderWay;
 use arc_swap::ArcSwap;
 use evidence::{Record, RequestId};
 use store::{
@@ -33,6 +34,9 @@ use store::{
 const LANES_MAX: u32 = 4;
 /// Time between two looks whether a journal is free, or has news.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Time between two looks at what processes left that died, and at what this
+/// one has under way.
+const ROUND_EVERY: Duration = Duration::from_secs(1);
 /// The journal that this process writes at the moment.
 pub(crate) struct Lanes {
     current: ArcSwap<Current>,
@@ -70,6 +74,32 @@ impl Lanes {
         side.clone()
     }
 
+    /// Where the main journal in `dir` is, or a place before that, if another
+    /// process writes it.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(crate) fn mark(&self, dir: &Path) -> io::Result<u64> {
+        if !self.is_aside() {
+            return Ok(self.head().sequence);
+        }
+        let last = store::segment::list(dir)?.pop();
+        Ok(last.map_or(0, |first| first.saturating_sub(1)))
+    }
+
+    /// Brings what died under way into the main journal, if this process
+    /// writes it.
+    ///
+    /// # Errors
+    /// Some of it could not be brought in; it stays where it was.
+    pub(crate) fn recover(&self, dir: &Path, under_way: &UnderWay) -> io::Result<()> {
+        if self.is_aside() {
+            return Ok(());
+        }
+        let lanes: Vec<_> = lane_dirs(dir).skip(1).collect();
+        under_way.recover(&self.current.load_full().0, &lanes)
+    }
+
     /// Whether this process writes a side lane.
     pub(crate) fn is_aside(&self) -> bool {
         let current = self.current.load();
@@ -105,7 +135,8 @@ impl Journal for Lanes {
     }
 }
 
-/// The thread that brings everything into the main journal.
+/// The thread that brings everything into the main journal, also what
+/// processes that die leave under way.
 pub(crate) struct Keeper {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -117,7 +148,7 @@ impl Keeper {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start(
-        lanes: Arc<Lanes>,
+        (lanes, under_way): (Arc<Lanes>, Arc<UnderWay>),
         dir: PathBuf,
         options: LogOptions,
         moved: impl FnOnce() + Send + 'static,
@@ -125,6 +156,7 @@ impl Keeper {
         let stop = Arc::<AtomicBool>::default();
         let keeping = Keeping {
             lanes,
+            under_way,
             dir,
             options,
             stop: stop.clone(),
@@ -142,6 +174,7 @@ impl Keeper {
     pub(crate) fn stop(mut self) {
         self.stop.store(true, Relaxed);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             // A panic there leaves the lane as it was.
             let _ = thread.join();
         }
@@ -150,6 +183,7 @@ impl Keeper {
 
 struct Keeping {
     lanes: Arc<Lanes>,
+    under_way: Arc<UnderWay>,
     dir: PathBuf,
     options: LogOptions,
     stop: Arc<AtomicBool>,
@@ -161,8 +195,8 @@ impl Keeping {
         let mut note = |why: String| {
             if why != told {
                 crate::say(&format!(
-                    "a journal cannot be brought into the main one: {why}; nothing is lost, and \
-                     it is tried again"
+                    "what another process left cannot be brought into the main journal: {why}; \
+                     nothing is lost, and it is tried again"
                 ));
                 told = why;
             }
@@ -178,13 +212,21 @@ impl Keeping {
             }
         }
         moved();
+        // Until the end, since a process beside this one may die at any time.
+        let mut is_done = false;
         loop {
-            match self.bring_in() {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(why) => note(why.to_string()),
+            if !is_done {
+                match self.bring_in() {
+                    Ok(done) => is_done = done,
+                    Err(why) => note(why.to_string()),
+                }
             }
-            if self.is_stopped() {
+            self.under_way.tidy(&self.lanes.current.load().0);
+            if let Err(why) = self.lanes.recover(&self.dir, &self.under_way) {
+                note(why.to_string());
+            }
+            std::thread::park_timeout(if is_done { ROUND_EVERY } else { LOOK_EVERY });
+            if self.stop.load(Relaxed) {
                 return;
             }
         }
@@ -332,7 +374,8 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn id_of(entry: &Entry) -> Option<RequestId> {
+/// The exchange that an entry is of.
+pub(super) fn id_of(entry: &Entry) -> Option<RequestId> {
     Record::decode(&entry.payload).ok().map(|record| record.id)
 }
 

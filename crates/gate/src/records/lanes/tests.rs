@@ -29,7 +29,9 @@ fn read(dir: &Path) -> Vec<u64> {
 fn keeper(lanes: &Arc<Lanes>, dir: &Path) -> (Keeper, Receiver<()>) {
     let (tell, told) = channel();
     let moved = move || tell.send(()).unwrap();
-    let keeper = Keeper::start(lanes.clone(), dir.to_owned(), LogOptions::default(), moved);
+    let under_way = UnderWay::open(dir.parent().unwrap(), 0, Arc::default()).unwrap();
+    let both = (lanes.clone(), under_way);
+    let keeper = Keeper::start(both, dir.to_owned(), LogOptions::default(), moved);
     (keeper.unwrap(), told)
 }
 
