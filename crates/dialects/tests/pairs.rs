@@ -40,3 +40,5 @@ mod request_matrix;
 mod requests;
 #[path = "pairs/settings.rs"]
 mod settings;
+#[path = "pairs/usage.rs"]
+mod usage;

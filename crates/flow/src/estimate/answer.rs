@@ -18,6 +18,9 @@ use crate::exchange::Exchange;
 
 /// Bytes of an answer's text in one token.
 const BYTES_PER_TOKEN: u64 = 4;
+/// Of a stream that did not end, what was seen is an estimate, and what was
+/// told may be old: it stands unless this many times more was seen.
+const STALE_TIMES: u64 = 2;
 /// Fewest bytes of a piece that counts as a token of its own.
 const PIECE_BYTES_MIN: u64 = 2;
 
@@ -86,7 +89,13 @@ impl Exchange {
                 output: self.guess.output(),
                 ..Usage::default()
             };
-            complete(&mut self.record.usage, &guess, self.route.operation);
+            let usage = &mut self.record.usage;
+            let ended = self.record.outcome == Outcome::Complete;
+            let told = usage.output_total();
+            if !ended && guess.output > told.saturating_mul(STALE_TIMES) {
+                usage.source = UsageSource::of(usage.source.has_input(), false);
+            }
+            complete(usage, &guess, self.route.operation);
         }
         self.record.usage
     }

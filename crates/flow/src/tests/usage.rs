@@ -177,6 +177,29 @@ fn what_the_provider_told_of_a_cut_stream_stands_beside_the_estimate() {
     }
 }
 
+/// Some providers tell figures along the way; the last ones may be old.
+#[test]
+fn figures_of_a_cut_stream_that_are_old_give_way_to_what_was_seen() {
+    let tell = |output: u64| {
+        let usage = format!(
+            "\"usage\":{{\"prompt_tokens\":700,\"completion_tokens\":{output}}},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"some \"}}"
+        );
+        FRAMES[1].replace(
+            "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hel\"}",
+            &usage,
+        )
+    };
+    for (told, before, after) in [(1, 12, 25), (11, 11, 11)] {
+        let pieces = pieces().concat();
+        let frames = [FRAMES[0], &tell(told), &pieces];
+        let world = chat(Script::sse(&frames).then(Step::Reset));
+        world.call(CHAT, ASK_STREAM);
+        let usage = record(&world).usage;
+        assert_eq!(usage.input, 700, "told {told}");
+        assert!((before..=after).contains(&usage.output), "{usage:?}");
+    }
+}
+
 /// The usage object of [`ANSWER`].
 const TOLD: &str = r#"{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":3}}"#;
 
