@@ -357,7 +357,7 @@ impl Exchange {
         self.record.outcome = outcome;
         self.settled_usage();
         self.price_usage();
-        self.settle_spending();
+        let tag = self.settle_spending();
         let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());
         let record = &mut self.record;
         record.status = status;
@@ -380,7 +380,13 @@ impl Exchange {
             use_case: record.who.use_case.as_deref().unwrap_or_default(),
         };
         let handles = self.flow.handles.of(self.flow.evidence.meter(), &key);
-        Some(slot.write(record, &handles))
+        let ticket = match (tag, &self.flow.inflight) {
+            (Some(tag), Some(inflight)) => slot.write_seen(record, &handles, |row, ticket| {
+                inflight.end(tag, row, ticket);
+            }),
+            (Some(_) | None, _) => slot.write(record, &handles),
+        };
+        Some(ticket)
     }
 }
 
