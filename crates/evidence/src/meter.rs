@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use contract::{FaultKind, Origin, Usage};
+use contract::{FaultKind, Origin, Usage, UsageSource};
 use store::{Journal, LineWriter, RecordIndex};
 
 use crate::histogram::{EXCHANGE_US, Histogram, OVERHEAD_US};
@@ -55,6 +55,14 @@ const TOKEN_CLASSES: [&str; 10] = [
     "image_in",
     "image_out",
 ];
+/// Where usage comes from, in the order of its table.
+const SOURCES: [UsageSource; 5] = [
+    UsageSource::Missing,
+    UsageSource::ProviderInput,
+    UsageSource::ProviderOutput,
+    UsageSource::Provider,
+    UsageSource::Estimated,
+];
 /// Origins in the order of the fault table.
 const ORIGINS: [Origin; 3] = [Origin::Client, Origin::Gateway, Origin::Provider];
 /// Outcomes in the order of their table.
@@ -77,6 +85,8 @@ pub struct Meter {
     use_cases: Family<2, Used>,
     faults: [[AtomicU64; ORIGINS.len()]; FaultKind::ALL.len()],
     outcomes: [AtomicU64; OUTCOMES.len()],
+    usages: [AtomicU64; SOURCES.len()],
+    flawed: AtomicU64,
     in_flight: Arc<AtomicI64>,
     open_streams: Arc<AtomicI64>,
     reloads: Family<1, AtomicU64>,
@@ -225,6 +235,8 @@ impl Meter {
             use_cases: Family::new(["tenant", "use_case"], 0, USE_CASES_MAX),
             faults: Default::default(),
             outcomes: Default::default(),
+            usages: Default::default(),
+            flawed: AtomicU64::default(),
             in_flight: Arc::default(),
             open_streams: Arc::default(),
             reloads: Family::new(["outcome"], 0, RELOADS_MAX),
@@ -291,9 +303,18 @@ impl Meter {
         }
         let outcome = OUTCOMES.iter().position(|known| *known == record.outcome);
         self.outcomes[outcome.unwrap_or_default()].fetch_add(1, Relaxed);
+        if !record.attempts.is_empty() {
+            self.count_usage(&record.usage);
+        }
         if let Some(fault) = &record.fault {
             self.count_fault(fault);
         }
+    }
+
+    fn count_usage(&self, usage: &Usage) {
+        let source = SOURCES.iter().position(|known| *known == usage.source);
+        self.usages[source.unwrap_or_default()].fetch_add(1, Relaxed);
+        self.flawed.fetch_add(usage.flawed.into(), Relaxed);
     }
 
     fn count_fault(&self, fault: &FaultNote) {

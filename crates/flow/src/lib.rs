@@ -26,6 +26,7 @@ mod policy;
 mod prepare;
 mod reply;
 mod rollout;
+mod settled;
 mod stream;
 mod tokens;
 mod whole;
