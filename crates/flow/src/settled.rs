@@ -100,7 +100,10 @@ impl Exchange {
         let cancelled = self.record.outcome == Outcome::Cancelled;
         let last = self.record.attempts.last();
         is_billed(self.route.operation)
-            && last.is_some_and(|it| it.committed || cancelled && it.times.sent_us.is_some())
+            && last.is_some_and(|it| {
+                let under_way = it.times.sent_us.is_some() && it.fault.is_none();
+                it.committed || cancelled && under_way
+            })
     }
 }
 
