@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use contract::{FaultKind, Origin, Usage};
+use contract::{FaultKind, Origin, Usage, UsageSource};
 use store::{Inflight, Journal, LineWriter, RecordIndex};
+use store::{Journal, LineWriter, RecordIndex};
 
 use crate::histogram::{EXCHANGE_US, Histogram, OVERHEAD_US};
 use crate::record::{FaultNote, Outcome, Record};
@@ -55,6 +57,14 @@ const TOKEN_CLASSES: [&str; 10] = [
     "image_in",
     "image_out",
 ];
+/// Where usage comes from, in the order of its table.
+const SOURCES: [UsageSource; 5] = [
+    UsageSource::Missing,
+    UsageSource::ProviderInput,
+    UsageSource::ProviderOutput,
+    UsageSource::Provider,
+    UsageSource::Estimated,
+];
 /// Origins in the order of the fault table.
 const ORIGINS: [Origin; 3] = [Origin::Client, Origin::Gateway, Origin::Provider];
 /// Outcomes in the order of their table.
@@ -79,6 +89,8 @@ pub struct Meter {
     faults: [[AtomicU64; ORIGINS.len()]; FaultKind::ALL.len()],
     outcomes: [AtomicU64; OUTCOMES.len()],
     recovered: AtomicU64,
+    usages: [AtomicU64; SOURCES.len()],
+    flawed: AtomicU64,
     in_flight: Arc<AtomicI64>,
     open_streams: Arc<AtomicI64>,
     reloads: Family<1, AtomicU64>,
@@ -229,6 +241,8 @@ impl Meter {
             faults: Default::default(),
             outcomes: Default::default(),
             recovered: AtomicU64::new(0),
+            usages: Default::default(),
+            flawed: AtomicU64::default(),
             in_flight: Arc::default(),
             open_streams: Arc::default(),
             reloads: Family::new(["outcome"], 0, RELOADS_MAX),
@@ -295,9 +309,18 @@ impl Meter {
         }
         let outcome = OUTCOMES.iter().position(|known| *known == record.outcome);
         self.outcomes[outcome.unwrap_or_default()].fetch_add(1, Relaxed);
+        if !record.attempts.is_empty() {
+            self.count_usage(&record.usage);
+        }
         if let Some(fault) = &record.fault {
             self.count_fault(fault);
         }
+    }
+
+    fn count_usage(&self, usage: &Usage) {
+        let source = SOURCES.iter().position(|known| *known == usage.source);
+        self.usages[source.unwrap_or_default()].fetch_add(1, Relaxed);
+        self.flawed.fetch_add(usage.flawed.into(), Relaxed);
     }
 
     fn count_fault(&self, fault: &FaultNote) {

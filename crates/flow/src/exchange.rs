@@ -25,7 +25,7 @@ use plan::{Plan, ProviderPlan, Rollout};
 use store::Ticket;
 
 use crate::Flow;
-use crate::estimate::answer::Guess;
+use crate::estimate::guess::Guess;
 use crate::faults::{internal, no_slot};
 use crate::held::{Approving, Held};
 use crate::purse::Purse;

@@ -28,6 +28,7 @@ mod pricing;
 mod purse;
 mod reply;
 mod rollout;
+mod settled;
 mod spending;
 mod stream;
 mod tokens;

@@ -211,6 +211,7 @@ impl Streaming {
             if let Some(attempt) = exchange.attempt_mut() {
                 attempt.usage = self.sight.tally.told();
             }
+            exchange.guess.seen = self.sight.tally.seen;
             committed
         })
         .await;

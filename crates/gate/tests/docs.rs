@@ -45,6 +45,7 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/evidence.md",
     "docs/keys.md",
     "docs/metadata.md",
+    "docs/metering.md",
     "docs/models.md",
     "docs/observe.md",
     "docs/plans.md",
