@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use contract::{FaultKind, Origin, Usage};
-use store::{Inflight, Journal, LineWriter, RecordIndex};
+use store::{Inflight, InflightHealth, Journal, LineWriter, RecordIndex};
 
 use crate::histogram::{EXCHANGE_US, Histogram, OVERHEAD_US};
 use crate::record::{FaultNote, Outcome, Record};
@@ -381,6 +381,12 @@ impl Meter {
     /// Shows the rows of exchanges under way.
     pub fn watch_inflight(&self, inflight: Arc<dyn Inflight>) {
         self.watched().inflight = Some(inflight);
+    }
+
+    /// How the table of exchanges under way is doing, if there is one.
+    pub fn inflight(&self) -> Option<InflightHealth> {
+        let inflight = self.watched().inflight.clone();
+        inflight.map(|inflight| inflight.health())
     }
 
     /// Counts records that an earlier process began and this one wrote.
