@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use contract::{FaultKind, Origin, Usage};
 use contract::{FaultKind, Origin, Usage, UsageSource};
+use store::{Inflight, InflightHealth, Journal, LineWriter, RecordIndex};
 use store::{Inflight, Journal, LineWriter, RecordIndex};
 use store::{Journal, LineWriter, RecordIndex};
 
@@ -405,6 +406,12 @@ impl Meter {
     /// Shows the rows of exchanges under way.
     pub fn watch_inflight(&self, inflight: Arc<dyn Inflight>) {
         self.watched().inflight = Some(inflight);
+    }
+
+    /// How the table of exchanges under way is doing, if there is one.
+    pub fn inflight(&self) -> Option<InflightHealth> {
+        let inflight = self.watched().inflight.clone();
+        inflight.map(|inflight| inflight.health())
     }
 
     /// Counts records that an earlier process began and this one wrote.

@@ -320,11 +320,9 @@ impl Page<'_> {
     }
 
     fn inflight(&mut self, meter: &Meter) -> Result<(), Error> {
-        let inflight = meter.watched().inflight.clone();
-        let Some(inflight) = inflight else {
+        let Some(health) = meter.inflight() else {
             return Ok(());
         };
-        let health = inflight.health();
         for (name, help, value) in [
             ("rows", "Rows of exchanges under way", health.rows),
             (
