@@ -11,6 +11,7 @@ mod metadata;
 mod models;
 mod operators;
 mod policy;
+mod prices;
 mod upstreams;
 
 use std::path::PathBuf;
@@ -151,8 +152,9 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let metadata = metadata::compile(&document.metadata, &mut findings);
     let policy = policy::compile(document, &mut findings);
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
+    let prices = prices::compile(document, given.sources, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
-    let digest = digest(document, &given.digest_key);
+    let digest = digest(document, &prices.book, &given.digest_key);
     // Who has errors to mend is not told this besides.
     if findings.are_harmless() && document.providers.named().is_empty() {
         findings.warn(
@@ -181,6 +183,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             operators,
             metadata,
             policy,
+            prices,
             settings,
         },
         data,

@@ -11,6 +11,7 @@ mod listen;
 mod metadata;
 mod model;
 mod policy;
+mod prices;
 mod provider;
 mod record;
 pub(crate) mod text;
@@ -31,6 +32,10 @@ pub use listen::{ClientAuth, Listen, ListenerEntry, Listeners, ObserveEntry, Tls
 pub use metadata::{ContractEntry, MetadataEntry, RolloutEntry};
 pub use model::{CandidateEntry, CapabilityEntry, ModelEntry, Reasoning};
 pub use policy::{AppEntry, LayerEntry, PolicyEntry, RuleEntry, TenantEntry};
+pub use prices::{
+    CeilingEntry, Day, Dollars, LevelEntry, Multiplier, OverrideEntry, PricesEntry, RatesEntry,
+    TierWord, UnknownPrice,
+};
 pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
 pub(crate) use provider::{SIGNING_FIELD, dialect_names};
 pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
@@ -74,6 +79,8 @@ pub struct Document {
     pub metadata: MetadataEntry,
     /// What callers may do: rules in layers, which only narrow.
     pub policy: PolicyEntry,
+    /// What models cost.
+    pub prices: PricesEntry,
     /// The admin API: who may operate the gateway.
     pub admin: AdminEntry,
     /// Versions of the plan, and who owns it.

@@ -35,6 +35,8 @@ pub struct Plan {
     pub metadata: access::metadata::Settings,
     /// What callers may do.
     pub policy: Policy,
+    /// What models cost.
+    pub prices: meter::Prices,
     /// Bounds and choices.
     pub settings: Settings,
 }
@@ -52,6 +54,7 @@ impl Default for Plan {
             operators: Vec::new(),
             metadata: access::metadata::Settings::default(),
             policy: Policy::default(),
+            prices: meter::Prices::default(),
             settings: Settings::default(),
         }
     }
