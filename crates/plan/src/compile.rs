@@ -11,6 +11,7 @@ mod metadata;
 mod models;
 mod operators;
 mod policy;
+mod prices;
 mod quotas;
 mod upstreams;
 
@@ -156,6 +157,18 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &given.digest_key);
     warn_of_nobody(document, &mut findings);
+    let prices = prices::compile(document, given.sources, &mut findings);
+    let (settings, edge) = bounds(draft, &mut findings);
+    let digest = digest(document, &prices.book, &given.digest_key);
+    // Who has errors to mend is not told this besides.
+    if findings.are_harmless() && document.providers.named().is_empty() {
+        findings.warn(
+            "providers",
+            "there is no provider, so no model can be called: every call is answered with 404",
+            "write `providers: auto` to take those that the environment gives, `providers: \
+             {sandbox: {}}` for the built-in test model, or name them one by one",
+        );
+    }
     let findings = findings.sorted(draft);
     if findings
         .iter()
@@ -179,6 +192,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             prices: meter::Prices::default(),
             reservation: document.reservation.into(),
             answers: quotas::answers(document),
+            prices,
             settings,
         },
         data,

@@ -11,6 +11,7 @@ mod listen;
 mod metadata;
 mod model;
 mod policy;
+mod prices;
 mod provider;
 mod quota;
 mod record;
@@ -32,6 +33,10 @@ pub use listen::{ClientAuth, Listen, ListenerEntry, Listeners, ObserveEntry, Tls
 pub use metadata::{ContractEntry, MetadataEntry, RolloutEntry};
 pub use model::{CandidateEntry, CapabilityEntry, ModelEntry, Reasoning};
 pub use policy::{AppEntry, LayerEntry, PolicyEntry, RuleEntry, TenantEntry};
+pub use prices::{
+    CeilingEntry, Day, Dollars, LevelEntry, Multiplier, OverrideEntry, PricesEntry, RatesEntry,
+    TierWord, UnknownPrice,
+};
 pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
 pub(crate) use provider::{SIGNING_FIELD, dialect_names};
 pub use quota::{
@@ -90,6 +95,8 @@ pub struct Document {
     /// Answers that the gateway gives itself where a budget says so, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub answers: Answers,
+    /// What models cost.
+    pub prices: PricesEntry,
     /// The admin API: who may operate the gateway.
     pub admin: AdminEntry,
     /// Versions of the plan, and who owns it.

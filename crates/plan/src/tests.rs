@@ -14,6 +14,7 @@ mod observe;
 mod operators;
 mod pages;
 mod policy;
+mod prices;
 
 use std::collections::HashMap;
 
