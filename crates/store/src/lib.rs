@@ -3,7 +3,8 @@
 //! in memory, and [`conformance`] holds both to one behaviour. [`RecordIndex`]
 //! is a SQLite index over a journal that may lag and can be rebuilt at will.
 //! [`Keys`] are the virtual keys that were made at run time, [`Approvals`] the
-//! calls that wait for people.
+//! calls that wait for people, [`Replies`] what came of calls that may be
+//! repeated.
 //!
 //! This is an IO room: it touches the disk, threads and the real clock.
 //! Deliberately not here: the format of a record. Payloads are bytes, and the
@@ -15,6 +16,7 @@
 )]
 
 pub mod approvals;
+mod asked;
 pub mod cabinet;
 pub mod changes;
 pub mod conformance;
@@ -30,6 +32,7 @@ mod private;
 pub mod process;
 pub mod reader;
 mod recover;
+pub mod replies;
 pub mod segment;
 mod sqlite;
 pub mod verify;
@@ -39,6 +42,7 @@ pub use approvals::{
     ApprovalFilter, ApprovalLane, ApprovalLimits, ApprovalRow, ApprovalState, Approvals,
     ApprovalsError, MemoryApprovals, NeedRow, SqliteApprovals, Vote,
 };
+pub use asked::{Asked, Unasked};
 pub use cabinet::Cabinet;
 pub use changes::{ChangeError, ChangeLog};
 pub use index::{Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, RecordIndex, Row};
@@ -55,4 +59,9 @@ pub use memory::MemoryJournal;
 pub use options::{Durability, LogOptions};
 pub use reader::{Check, Reader};
 pub use recover::LogError;
+pub use replies::{
+    Capture, Claimed, Crowded, KeptReply, LaneClaimed, LiveClaim, MemoryReplies, Replies,
+    RepliesError, ReplyClaim, ReplyEnd, ReplyKey, ReplyLane, ReplyLimits, ReplyRow, ReplyState,
+    Settled, SqliteReplies,
+};
 pub use verify::{Finding, Report, verify};
