@@ -27,6 +27,7 @@ use store::Ticket;
 use crate::Flow;
 use crate::faults::{internal, no_slot};
 use crate::held::{Approving, Held};
+use crate::keyed::Idempotent;
 use crate::reply::{
     ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
     SHOULD_RETRY,
@@ -80,6 +81,8 @@ pub struct Exchange {
     pub(crate) output_cap: Option<u64>,
     /// What approvals of the call go by, where a rule may want one.
     pub(crate) approving: Option<Box<Approving>>,
+    /// What the call owes to its idempotency key, if it has one.
+    pub(crate) idempotent: Option<Box<Idempotent>>,
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
     /// The caller asked for usage in the stream, or its dialect always has it.
@@ -167,6 +170,7 @@ impl Flow {
             told_us: None,
             output_cap: None,
             approving: None,
+            idempotent: None,
             warnings: Vec::new(),
             stream_usage: false,
             slot: None,
@@ -205,6 +209,7 @@ impl Exchange {
         if let ReplyBody::Whole(body) = &reply.body {
             self.record.bytes_out = body.len() as u64;
         }
+        self.keep_refusal(&reply);
         // A refusal promises nothing that a lost row could break.
         drop(self.finish(reply.status.as_u16(), outcome));
         reply
@@ -339,6 +344,7 @@ impl Exchange {
     /// the record is as durable as configured (at once by default).
     pub(crate) fn finish(&mut self, status: u16, outcome: Outcome) -> Option<Ticket> {
         let slot = self.slot.take()?;
+        self.settle_key(status, outcome);
         let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());
         let record = &mut self.record;
         record.status = status;

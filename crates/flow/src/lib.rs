@@ -17,7 +17,9 @@ mod exchange;
 mod faults;
 mod handles;
 mod held;
+mod idempotency;
 mod inspect;
+mod keyed;
 mod local;
 mod metadata;
 mod observe;
@@ -41,7 +43,7 @@ use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
 use plan::InForce;
 use providers::Loans;
-use store::ApprovalLane;
+use store::{ApprovalLane, ReplyLane};
 
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
@@ -69,6 +71,9 @@ pub struct Flow {
     pub loans: Arc<ArcSwap<Loans>>,
     /// The way to approvals; where there is none, what needs one is refused.
     pub approvals: Option<ApprovalLane>,
+    /// The way to the replies of earlier calls; where there is none, a call
+    /// with an idempotency key is refused.
+    pub replies: Option<ReplyLane>,
     /// Metric handles that were resolved before.
     pub handles: Handles,
 }

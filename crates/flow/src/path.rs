@@ -29,9 +29,11 @@ impl Exchange {
                 let mut headers = self.headers(content_type);
                 self.declare(&losses, &mut headers);
                 self.record.bytes_out = body.len() as u64;
+                self.keep(status, &headers, &body);
                 if let Some(ticket) = self.finish(status.as_u16(), Outcome::Complete) {
                     ticket.await;
                 }
+                self.kept().await;
                 Reply {
                     status,
                     headers,
@@ -39,6 +41,7 @@ impl Exchange {
                 }
             }
             Ok(Arrived::Stream(stream)) => stream.reply(self),
+            Ok(Arrived::Replayed(replayed)) => self.replay(*replayed).await,
             Err(fault) => self.refuse(&fault),
         }
     }
@@ -59,6 +62,9 @@ impl Exchange {
         self.note(&survey);
         self.take_metadata(survey.gateway)?;
         self.hold_output(&mut survey);
+        if let Some(replayed) = self.claim_key(doc.bytes()).await? {
+            return Ok(replayed);
+        }
         let mut asking = Asking {
             doc: &doc,
             survey,

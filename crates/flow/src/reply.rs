@@ -15,6 +15,8 @@ pub(crate) const CONTRACT: HeaderName = HeaderName::from_static("tollgate-contra
 pub(crate) const LOSS: HeaderName = HeaderName::from_static("tollgate-loss");
 pub(crate) const APPROVAL: HeaderName = HeaderName::from_static("tollgate-approval");
 pub(crate) const WARN: HeaderName = HeaderName::from_static("tollgate-warn");
+pub(crate) const REPLAY: HeaderName = HeaderName::from_static("tollgate-idempotent-replay");
+pub(crate) const ORIGINAL: HeaderName = HeaderName::from_static("tollgate-original-request-id");
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 

@@ -17,7 +17,7 @@ use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
     Plan, Where,
 };
-use store::ApprovalLane;
+use store::{ApprovalLane, ReplyLane};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
 
 use crate::admin_door::AdminDoor;
@@ -126,6 +126,8 @@ pub(crate) struct House {
     pub(crate) keys: VirtualKeys,
     /// The way to approvals, if any are kept.
     pub(crate) approvals: Option<ApprovalLane>,
+    /// The way to the replies of earlier calls, if any are kept.
+    pub(crate) replies: Option<ReplyLane>,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -275,6 +277,7 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         loans: house.lending.loans(),
         handles: Handles::default(),
         approvals: house.approvals.clone(),
+        replies: house.replies.clone(),
     };
     DataDoor {
         flow: Arc::new(flow),
@@ -390,6 +393,7 @@ impl Records {
             issuers: IssuerKeys::default(),
             keys: VirtualKeys::default(),
             approvals: None,
+            replies: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue};
 use providers::{Account, Kind};
 use routing::ModelTable;
 
+use crate::idempotency::Idempotency;
 use crate::role::Role;
 
 /// Everything that decides over an exchange.
@@ -33,6 +34,8 @@ pub struct Plan {
     pub operators: Vec<Operator>,
     /// What callers may tell about their calls.
     pub metadata: access::metadata::Settings,
+    /// Calls that may be repeated.
+    pub idempotency: Idempotency,
     /// What callers may do.
     pub policy: Policy,
     /// Bounds and choices.
@@ -51,6 +54,7 @@ impl Default for Plan {
             identity: Trust::default(),
             operators: Vec::new(),
             metadata: access::metadata::Settings::default(),
+            idempotency: Idempotency::default(),
             policy: Policy::default(),
             settings: Settings::default(),
         }

@@ -82,6 +82,7 @@ impl World {
             tokens: flow::Tokens::default(),
             handles: Handles::default(),
             approvals: None,
+            replies: None,
         });
         Self {
             heard: RefCell::new((0..count).map(|_| Heard::default()).collect()),

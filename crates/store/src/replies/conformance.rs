@@ -246,28 +246,27 @@ fn an_unknown_call_is_taken_again_only_where_that_is_said(store: &dyn Replies) {
 }
 
 fn time_ends_all_but_what_runs(store: &dyn Replies) {
-    let short = ReplyClaim {
+    let short = |name: &str, now_us| ReplyClaim {
         ttl_us: 500_000,
-        ..claim("a")
-    };
-    take(store, &short);
-    let at = |now_us| ReplyClaim {
         now_us,
-        ..short.clone()
+        ..claim(name)
     };
-    assert_eq!(store.forget(1_900_000, 9).expect("writable"), 0);
-    assert_eq!(found(store, &at(1_900_000)).state, ReplyState::Running);
+    take(store, &short("a", 1_000_000));
+    take(store, &short("b", 1_000_000));
+    assert_eq!(store.forget(1_999_999, 9).expect("writable"), 0);
     store
         .renew("process-1", 1_900_000, 1_000_000)
         .expect("writable");
     assert_eq!(settle(store, "a", &completed(9), 2_000_000), Settled::Kept);
-    assert!(matches!(
-        found(store, &at(2_499_999)).state,
-        ReplyState::Completed { .. }
-    ));
-    take(store, &at(2_500_000));
+    let kept = found(store, &short("a", 2_499_999)).state;
+    assert!(matches!(kept, ReplyState::Completed { .. }), "{kept:?}");
+    take(store, &short("a", 2_500_000));
     let held = store.held().expect("readable");
-    assert_eq!((held.keys, held.bytes), (1, 0), "nothing is left of it");
+    assert_eq!((held.keys, held.bytes), (2, 0), "nothing is left of it");
+    // Of a process that is gone the time runs from the end of its lease.
+    let unknown = found(store, &short("b", 3_399_999)).state;
+    assert_eq!(unknown, ReplyState::Unknown);
+    take(store, &short("b", 3_400_000));
 }
 
 fn keys_are_bounded(store: &dyn Replies) {

@@ -25,6 +25,8 @@ use crate::asked::{Asked, Teller, question};
 
 /// Most questions that wait for the store.
 const QUEUED_MAX: usize = 1_024;
+/// Longest time in which the store gets to a question.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Most calls with a key that run at the same time.
 const LIVE_MAX: usize = 4_096;
 /// Most repeats that wait at the same time, and of them for one call.
@@ -219,6 +221,11 @@ impl ReplyLane {
         })
     }
 
+    /// How many repeats wait.
+    pub fn waiting(&self) -> usize {
+        self.0.waiters().all
+    }
+
     /// Captures a body of at most so many bytes.
     pub fn capture(&self, max: usize) -> Capture {
         Capture::new(max, self.0.captured.clone())
@@ -243,8 +250,12 @@ impl ReplyLane {
             // Its teller is dropped, and says so.
             return asked;
         };
+        let asked_at = Instant::now();
         let job = Job::Ask(Box::new(move |store| {
             drop(place);
+            if asked_at.elapsed() > PATIENCE {
+                return;
+            }
             let found = act(store);
             teller.tell(found);
         }));

@@ -107,16 +107,17 @@ impl Replies for MemoryReplies {
                 .filter(|(key, _)| key.tenant == claim.key.tenant);
             claim.limits.check(held(kept.iter()), held(of_tenant))?;
         }
+        let lease_us = now_us.saturating_add(claim.lease_us);
         let first = Kept {
             row: ReplyRow {
                 request: claim.request,
                 by: claim.by.clone(),
                 started_us: now_us,
-                expires_us: now_us.saturating_add(claim.ttl_us),
+                expires_us: lease_us.saturating_add(claim.ttl_us),
                 state: ReplyState::Running,
             },
             owner: claim.owner.clone(),
-            lease_us: now_us.saturating_add(claim.lease_us),
+            lease_us,
             ttl_us: claim.ttl_us,
         };
         kept.insert(claim.key.clone(), first);
@@ -174,7 +175,7 @@ impl Replies for MemoryReplies {
         let own = kept.values_mut();
         for it in own.filter(|it| it.owner == owner && it.row.state == ReplyState::Running) {
             it.lease_us = now_us.saturating_add(lease_us);
-            it.row.expires_us = now_us.saturating_add(it.ttl_us);
+            it.row.expires_us = it.lease_us.saturating_add(it.ttl_us);
         }
         Ok(())
     }

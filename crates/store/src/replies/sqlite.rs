@@ -157,11 +157,11 @@ impl Replies for SqliteReplies {
         self.file.change(|transaction| {
             transaction
                 .prepare_cached(
-                    "UPDATE replies SET lease_us = :lease, expires_us = :now + ttl_us
+                    "UPDATE replies SET lease_us = :lease, expires_us = :lease + ttl_us
                      WHERE owner = :owner AND state = 'running'",
                 )?
                 .execute(named_params! {
-                    ":owner": owner, ":now": now_us, ":lease": later(now_us, lease_us),
+                    ":owner": owner, ":lease": later(now_us, lease_us),
                 })?;
             Ok(())
         })
@@ -190,6 +190,7 @@ fn kept(changed: usize) -> Settled {
 }
 
 fn insert(transaction: &Transaction<'_>, claim: &ReplyClaim) -> rusqlite::Result<()> {
+    let lease_us = later(claim.now_us, claim.lease_us);
     transaction
         .prepare_cached(
             "INSERT INTO replies(tenant, app, key, request, by_call, owner, state, started_us,
@@ -210,9 +211,9 @@ fn insert(transaction: &Transaction<'_>, claim: &ReplyClaim) -> rusqlite::Result
             ":by": claim.by,
             ":owner": claim.owner,
             ":now": claim.now_us,
-            ":lease": later(claim.now_us, claim.lease_us),
+            ":lease": lease_us,
             ":ttl": claim.ttl_us,
-            ":expires": later(claim.now_us, claim.ttl_us),
+            ":expires": later(lease_us, claim.ttl_us),
         })?;
     Ok(())
 }
