@@ -13,10 +13,12 @@ mod said;
 
 use std::future::poll_fn;
 
+use access::metadata::Field;
 use bytes::Bytes;
 use contract::seams::WireFault;
 use contract::{Fault, Loss, Operation};
 use evidence::{Decision, Outcome, Value};
+use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue};
 use judge::idempotency::{Earlier, Repeat, repeat};
 use plan::Idempotency;
@@ -238,7 +240,7 @@ impl Exchange {
         let settings = knock.settings;
         self.idempotent = Some(Box::new(Idempotent {
             live: Some(live),
-            retains: settings.retains.then_some(settings.body_bytes),
+            retains: self.may_keep(&settings).then_some(settings.body_bytes),
             unsent: Vec::new(),
             head: None,
             body: None,
@@ -246,6 +248,17 @@ impl Exchange {
             kept: None,
         }));
         self.note_key(&Found::FIRST);
+    }
+
+    /// Whether the answer may be kept: where the plan says so, unless the
+    /// caller wants nothing kept of it.
+    fn may_keep(&self, settings: &Idempotency) -> bool {
+        let retention = self.metadata.shared(Field::Retention);
+        let is_kept_by_caller = retention.is_none_or(|told| &*told == "full");
+        let directives = self.head.headers.get_all(CACHE_CONTROL).iter();
+        let mut directives = directives.flat_map(|value| value.as_bytes().split(|it| *it == b','));
+        let no_store = directives.any(|it| it.trim_ascii().eq_ignore_ascii_case(b"no-store"));
+        settings.retains && is_kept_by_caller && !no_store
     }
 
     /// What a repeat is told.

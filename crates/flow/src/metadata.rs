@@ -107,7 +107,7 @@ fn unmet(field: Field, value: &str) -> Option<Loss> {
         | Field::UseCase
         | Field::DataClass
         | Field::Session
-        // No content is kept at all.
+        // No content is kept but answers for repeats, which go by it.
         | Field::Retention
         | Field::MaxTokens
         | Field::Contract

@@ -307,6 +307,54 @@ fn a_caller_who_leaves_in_the_middle_leaves_an_unknown_outcome() {
     assert_eq!(world.sent().len(), 1);
 }
 
+/// A caller may leave at any moment, also between two of the store's answers.
+#[test]
+fn whenever_a_caller_leaves_there_is_no_second_call() {
+    for polls in 0..60 {
+        for (body, stream) in [(BARE, false), (ASK_STREAM, true)] {
+            let (world, _) = world_of(retaining(), vec![Ok(answer(stream, false))]);
+            let mut run =
+                Box::pin(opened(&world, body).run(Ok(Bytes::from_static(body.as_bytes()))));
+            let mut taken = None;
+            futures_executor::block_on(poll_fn(|cx| {
+                for _ in 0..polls {
+                    if let Poll::Ready(reply) = run.as_mut().poll(cx) {
+                        taken = Some(reply.body);
+                        break;
+                    }
+                    std::thread::yield_now();
+                }
+                Poll::Ready(())
+            }));
+            drop(run);
+            // Of a stream it takes as many pieces as it had patience.
+            let pieces = polls % 7;
+            if let Some(ReplyBody::Stream(stream)) = &mut taken {
+                for _ in 0..pieces {
+                    drop(futures_executor::block_on(poll_fn(|cx| {
+                        stream.poll_next(cx)
+                    })));
+                }
+            }
+            drop(taken);
+            let lane = world.flow.replies.clone().expect("a lane");
+            lane.flush();
+            lane.flush();
+            let was_sent = !world.sent().is_empty();
+            if was_sent {
+                let again = keyed(&world, CHAT, body, "k");
+                let is_replay = header(&again, "tollgate-idempotent-replay") == "true";
+                assert!(is_replay || again.status == 422, "{polls}: {}", again.body);
+            } else {
+                assert_eq!(lane.store().held().expect("readable").keys, 0, "{polls}");
+                assert_eq!(keyed(&world, CHAT, body, "k").status, 200, "{polls}");
+            }
+            assert_eq!(world.sent().len(), 1, "{polls}");
+            assert_eq!(world.records().len(), 2, "{polls}");
+        }
+    }
+}
+
 /// Who took the whole answer has it kept, even if the end was not awaited.
 #[test]
 fn a_stream_that_was_taken_whole_is_kept() {
@@ -352,6 +400,34 @@ fn an_answer_that_is_too_large_to_be_kept_is_given_whole_and_not_again() {
             );
             refused(&keyed(&world, CHAT, body, "k"), "completed_not_retained");
             assert_eq!(counted(&world, result), 1, "{result}");
+        }
+    }
+}
+
+#[test]
+fn what_the_caller_wants_not_kept_is_not_kept() {
+    for (told, is_kept) in [
+        (("tollgate-retention", "none"), false),
+        (("tollgate-retention", "digest"), false),
+        (("tollgate-retention", "full"), true),
+        (("cache-control", "max-age=0, No-Store"), false),
+        (("cache-control", "no-cache"), true),
+    ] {
+        let (world, _) = world_of(retaining(), vec![Ok(answer(false, false))]);
+        let headers = [AUTH, ("idempotency-key", "k"), told];
+        assert_eq!(
+            world.call_with(CHAT, BARE, &headers).status,
+            200,
+            "{told:?}"
+        );
+        let again = world.call_with(CHAT, BARE, &headers);
+        match is_kept {
+            true => assert_eq!(
+                header(&again, "tollgate-idempotent-replay"),
+                "true",
+                "{told:?}"
+            ),
+            false => refused(&again, "completed_not_retained"),
         }
     }
 }
