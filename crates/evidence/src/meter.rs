@@ -36,6 +36,8 @@ const TENANTS_MAX: usize = 500;
 const RULES_MAX: usize = 1_000;
 /// Most use cases (of a tenant) with metrics of their own. Callers name them.
 const USE_CASES_MAX: usize = 500;
+/// Most results of the idempotency stage.
+const REPEATS_MAX: usize = 16;
 /// Most outcomes of a reload, or of a roll-out.
 const RELOADS_MAX: usize = 16;
 
@@ -96,6 +98,7 @@ pub struct Meter {
     open_streams: Arc<AtomicI64>,
     reloads: Family<1, AtomicU64>,
     policy: Family<3, AtomicU64>,
+    idempotency: Family<1, AtomicU64>,
     /// Calls while a roll-out is on, by side and end.
     plan_calls: [[AtomicU64; End::ALL.len()]; Side::ALL.len()],
     rollouts: Family<1, AtomicU64>,
@@ -248,6 +251,7 @@ impl Meter {
             open_streams: Arc::default(),
             reloads: Family::new(["outcome"], 0, RELOADS_MAX),
             policy: Family::new(["mode", "verdict", "rule"], 2, RULES_MAX),
+            idempotency: Family::new(["result"], 0, REPEATS_MAX),
             plan_calls: Default::default(),
             rollouts: Family::new(["outcome"], 0, RELOADS_MAX),
             sides: ArcSwapOption::empty(),
@@ -396,6 +400,12 @@ impl Meter {
     /// (`would_deny`, `warn`, `deny`) and its name.
     pub fn policy(&self, rule: &str, mode: &str, verdict: &str) {
         self.policy.get([mode, verdict, rule]).fetch_add(1, Relaxed);
+    }
+
+    /// Counts a call with an idempotency key by what came of its key, such as
+    /// `first` or `replay`.
+    pub fn idempotency(&self, result: &'static str) {
+        self.idempotency.get([result]).fetch_add(1, Relaxed);
     }
 
     /// Shows the lag of this index.

@@ -28,6 +28,7 @@ use crate::Flow;
 use crate::estimate::guess::Guess;
 use crate::faults::{internal, no_slot};
 use crate::held::{Approving, Held};
+use crate::keyed::Idempotent;
 use crate::purse::Purse;
 use crate::reply::{
     ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
@@ -84,6 +85,8 @@ pub struct Exchange {
     pub(crate) guess: Guess,
     /// What approvals of the call go by, where a rule may want one.
     pub(crate) approving: Option<Box<Approving>>,
+    /// What the call owes to its idempotency key, if it has one.
+    pub(crate) idempotent: Option<Box<Idempotent>>,
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
     /// What it holds of limits and budgets.
@@ -178,6 +181,7 @@ impl Flow {
             output_cap: None,
             guess: Guess::default(),
             approving: None,
+            idempotent: None,
             warnings: Vec::new(),
             spending: None,
             instead: None,
@@ -219,6 +223,7 @@ impl Exchange {
         if let ReplyBody::Whole(body) = &reply.body {
             self.record.bytes_out = body.len() as u64;
         }
+        self.keep_refusal(&reply);
         // A refusal promises nothing that a lost row could break.
         drop(self.finish(reply.status.as_u16(), outcome));
         reply
@@ -358,6 +363,7 @@ impl Exchange {
         self.settled_usage();
         self.price_usage();
         let tag = self.settle_spending();
+        self.settle_key(status, outcome);
         let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());
         let record = &mut self.record;
         record.status = status;

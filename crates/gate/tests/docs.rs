@@ -43,6 +43,7 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/edge.md",
     "docs/errors.md",
     "docs/evidence.md",
+    "docs/idempotency.md",
     "docs/keys.md",
     "docs/metadata.md",
     "docs/metering.md",

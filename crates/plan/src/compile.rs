@@ -4,6 +4,7 @@
 //! Pure: files come in through [`Sources`], randomness through [`Given`].
 
 mod endpoint;
+mod idempotency;
 mod identity;
 mod keys;
 mod listeners;
@@ -151,6 +152,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let identity = identity::compile(document, given.sources, &mut findings);
     let operators = operators::compile(&document.admin, &mut findings);
     let metadata = metadata::compile(&document.metadata, &mut findings);
+    let idempotency = idempotency::compile(&document.idempotency, &mut findings);
     let policy = policy::compile(document, &mut findings);
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
     let quotas = quotas::compile(document, &models, &mut findings);
@@ -169,6 +171,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
              {sandbox: {}}` for the built-in test model, or name them one by one",
         );
     }
+    warn_of_no_provider(document, &mut findings);
     let findings = findings.sorted(draft);
     if findings
         .iter()
@@ -187,6 +190,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             identity,
             operators,
             metadata,
+            idempotency,
             policy,
             quotas,
             prices: meter::Prices::default(),
@@ -216,6 +220,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
 }
 
 fn warn_of_nobody(document: &Document, findings: &mut Findings) {
+fn warn_of_no_provider(document: &Document, findings: &mut Findings) {
     // Who has errors to mend is not told this besides.
     if findings.are_harmless() && document.providers.named().is_empty() {
         findings.warn(

@@ -4,6 +4,7 @@
 //! Deliberately not here: what follows from it (`compile`).
 
 mod admin;
+mod idempotency;
 mod identity;
 mod key;
 mod limits;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry};
+pub use idempotency::{IdempotencyEntry, OnUnknown, Retain};
 pub use identity::{
     AnonymousEntry, CertificateEntry, ClaimsEntry, FixedEntry, ForwardedIn, IdentityEntry,
     IssuerEntry, MatchEntry, OneOrMore, RequiredClaim,
@@ -82,6 +84,8 @@ pub struct Document {
     pub identity: IdentityEntry,
     /// What callers tell about their calls.
     pub metadata: MetadataEntry,
+    /// Calls with the header `idempotency-key`: a repeat is not a second call.
+    pub idempotency: IdempotencyEntry,
     /// What callers may do: rules in layers, which only narrow.
     pub policy: PolicyEntry,
     /// Rate limits: so much in a time, or at the same time.

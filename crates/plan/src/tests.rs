@@ -5,6 +5,7 @@ mod bad;
 mod digest;
 mod discovery;
 mod good;
+mod idempotency;
 mod identity;
 mod keep;
 mod key_sources;

@@ -203,6 +203,11 @@ impl Page<'_> {
         for (labels, member) in meter.policy.members() {
             count_all(&mut policy, labels, member.load(Relaxed))?;
         }
+        let help = "Calls with an idempotency key, by what came of it";
+        let mut idempotency = self.counter("tollgate_idempotency", help)?;
+        for (labels, member) in meter.idempotency.members() {
+            count_all(&mut idempotency, labels, member.load(Relaxed))?;
+        }
         let mut build = self.metric("tollgate_build", "The running build", MetricType::Info)?;
         build.encode_info(&vec![("version", env!("CARGO_PKG_VERSION"))])
     }
