@@ -13,11 +13,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use contract::{FaultKind, Origin, Usage};
 use contract::{FaultKind, Origin, Usage, UsageSource};
 use store::{Inflight, InflightHealth, Journal, LineWriter, RecordIndex};
-use store::{Inflight, Journal, LineWriter, RecordIndex};
-use store::{Journal, LineWriter, RecordIndex};
 
 use crate::histogram::{EXCHANGE_US, Histogram, OVERHEAD_US};
 use crate::record::{FaultNote, Outcome, Record};

@@ -48,8 +48,7 @@ use evidence::Evidence;
 use meter::Counters;
 use plan::InForce;
 use providers::Loans;
-use store::{ApprovalLane, Inflight};
-use store::{ApprovalLane, ReplyLane};
+use store::{ApprovalLane, Inflight, ReplyLane};
 
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;

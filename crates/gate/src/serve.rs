@@ -18,8 +18,7 @@ use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
     Plan, Where,
 };
-use store::{ApprovalLane, Inflight};
-use store::{ApprovalLane, ReplyLane};
+use store::{ApprovalLane, Inflight, ReplyLane};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
 
 use crate::admin_door::AdminDoor;

@@ -156,21 +156,9 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let policy = policy::compile(document, &mut findings);
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
     let quotas = quotas::compile(document, &models, &mut findings);
-    let (settings, edge) = bounds(draft, &mut findings);
-    let digest = digest(document, &given.digest_key);
-    warn_of_nobody(document, &mut findings);
     let prices = prices::compile(document, given.sources, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &prices.book, &given.digest_key);
-    // Who has errors to mend is not told this besides.
-    if findings.are_harmless() && document.providers.named().is_empty() {
-        findings.warn(
-            "providers",
-            "there is no provider, so no model can be called: every call is answered with 404",
-            "write `providers: auto` to take those that the environment gives, `providers: \
-             {sandbox: {}}` for the built-in test model, or name them one by one",
-        );
-    }
     warn_of_no_provider(document, &mut findings);
     let findings = findings.sorted(draft);
     if findings
@@ -193,7 +181,6 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             idempotency,
             policy,
             quotas,
-            prices: meter::Prices::default(),
             reservation: document.reservation.into(),
             answers: quotas::answers(document),
             prices,
@@ -219,7 +206,6 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     })
 }
 
-fn warn_of_nobody(document: &Document, findings: &mut Findings) {
 fn warn_of_no_provider(document: &Document, findings: &mut Findings) {
     // Who has errors to mend is not told this besides.
     if findings.are_harmless() && document.providers.named().is_empty() {

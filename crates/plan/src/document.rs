@@ -42,8 +42,8 @@ pub use prices::{
 pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
 pub(crate) use provider::{SIGNING_FIELD, dialect_names};
 pub use quota::{
-    AnswerEntry, Answers, BudgetEntry, DimensionName, InputBound, MeasureName, OnlyEntry,
-    OverrideEntry, QueueEntry, RateLimitEntry, ReservationEntry, ThresholdEntry, WindowName,
+    AnswerEntry, Answers, BudgetEntry, DimensionName, ExceptionEntry, InputBound, MeasureName,
+    OnlyEntry, QueueEntry, RateLimitEntry, ReservationEntry, ThresholdEntry, WindowName,
 };
 pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
 pub use text::{Bytes, MASK, Millis, Named, SecretText};

@@ -48,8 +48,6 @@ pub struct Plan {
     pub reservation: Reservation,
     /// Answers that the gateway gives itself, by name.
     pub answers: BTreeMap<Arc<str>, Arc<str>>,
-    /// What models cost.
-    pub prices: meter::Prices,
     /// Bounds and choices.
     pub settings: Settings,
 }
@@ -72,7 +70,6 @@ impl Default for Plan {
             prices: meter::Prices::default(),
             reservation: Reservation::default(),
             answers: BTreeMap::new(),
-            prices: meter::Prices::default(),
             settings: Settings::default(),
         }
     }

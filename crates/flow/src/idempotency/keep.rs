@@ -109,7 +109,7 @@ impl Exchange {
         let (is_complete, is_cut, is_left) = match outcome {
             Outcome::Complete => (true, false, false),
             Outcome::Refused | Outcome::Failed => (false, false, false),
-            Outcome::Cut | Outcome::Unknown => (false, true, false),
+            Outcome::Cut | Outcome::Unknown | Outcome::Lost => (false, true, false),
             Outcome::Cancelled => (false, true, true),
         };
         let fault = self.record.fault.as_ref().map(|fault| fault.kind.as_ref());

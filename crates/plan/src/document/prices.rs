@@ -112,6 +112,9 @@ pub struct RatesEntry {
     /// Audio of the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_out: Option<Dollars>,
+    /// Images of the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_out: Option<Dollars>,
     /// A thousand requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Dollars>,
@@ -136,6 +139,7 @@ impl RatesEntry {
             Class::Output => self.output,
             Class::Reasoning => self.reasoning,
             Class::AudioOut => self.audio_out,
+            Class::ImageOut => self.image_out,
             Class::Request => self.request,
             Class::Search => self.search,
             Class::Second => self.second,
