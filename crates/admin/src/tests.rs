@@ -798,6 +798,8 @@ fn the_page_about_logs_lists_every_metric_and_every_route() {
     meter.plan_in_force("0123");
     meter.rollout_share(Some(("4567", 0.1)));
     meter.watch_index(world.index.clone().unwrap());
+    let table = store::InflightTable::in_memory(store::InflightOptions::default());
+    meter.watch_inflight(Arc::new(table));
     let lines = Arc::new(store::LineWriter::start(std::io::sink(), 1).unwrap());
     let journal = world.evidence.journal().clone();
     let _watched = Evidence::new(journal, meter.clone(), LogLine::Off, Some(lines));

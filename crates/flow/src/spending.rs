@@ -24,6 +24,7 @@ use meter::{
 };
 use plan::Plan;
 use routing::Candidate;
+use store::Tag;
 
 use crate::arrived::Arrived;
 use crate::asking::Asking;
@@ -156,7 +157,7 @@ impl Exchange {
         spending.bound = bound;
         spending.take(admitted, None, self.now_us());
         self.spending = Some(spending);
-        Ok(())
+        self.note_under_way().map_err(Err)
     }
 
     /// The limits and budgets that are about the call.
@@ -319,7 +320,7 @@ impl Exchange {
                 let now_us = self.now_us();
                 let spending = self.spending.get_or_insert_default();
                 spending.take(admitted, Some(nth), now_us);
-                Ok(())
+                self.note_under_way()
             }
             Err(refused) => {
                 let first = match &refused {
@@ -339,6 +340,32 @@ impl Exchange {
                 Err(told::candidate_refused(&refused, self.now_us()))
             }
         }
+    }
+
+    /// Writes down what is reserved, before the first byte goes upstream: a
+    /// process that is killed forgets none of it.
+    fn note_under_way(&mut self) -> Result<(), Fault> {
+        let Some(inflight) = self.flow.inflight.clone() else {
+            return Ok(());
+        };
+        let Some(spending) = self.spending.as_mut().filter(|it| it.is_spent()) else {
+            return Ok(());
+        };
+        self.record.reservations = spending.rows();
+        let row = self.record.encode();
+        let noted = match &mut spending.tag {
+            Some(tag) => inflight.amend(tag, &row),
+            None => inflight.begin(&row).map(|tag| spending.tag = Some(tag)),
+        };
+        noted.map_err(|error| {
+            Fault::new(
+                FaultKind::Overloaded,
+                Origin::Gateway,
+                "The gateway cannot write down what this call may spend, so it is not made. Try \
+                 again shortly.",
+            )
+            .because(error.to_string())
+        })
     }
 
     fn refused(&mut self, refused: &Refused) -> Fault {
@@ -369,10 +396,10 @@ impl Exchange {
 
     /// Settles everything to what it came to. Called once, as the exchange
     /// ends, whichever way it ends.
-    pub(crate) fn settle_spending(&mut self) {
-        let Some(spending) = self.spending.take() else {
-            return;
-        };
+    /// Gives the row of the table of calls under way, if there is one.
+    pub(crate) fn settle_spending(&mut self) -> Option<Tag> {
+        let mut spending = self.spending.take()?;
+        let tag = spending.tag.take();
         let total = self.took(None);
         let mut settled = Vec::with_capacity(spending.draws.len());
         for (draw, attempt) in spending.draws {
@@ -390,6 +417,7 @@ impl Exchange {
         let rows = settled.into_iter();
         let rows = rows.map(|(draw, attempt, actual)| row(draw, attempt, Some(actual)));
         self.record.reservations = rows.collect();
+        tag
     }
 
     /// What the call took: all of it, or one of its attempts.

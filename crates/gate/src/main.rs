@@ -23,6 +23,7 @@ mod plans;
 mod policy;
 mod records;
 mod reload;
+mod replies;
 mod rollout;
 mod rounds;
 mod run;

@@ -149,3 +149,9 @@ pub(crate) fn node_id() -> [u8; 16] {
     id[8..].copy_from_slice(&dice.roll().to_le_bytes());
     id
 }
+
+/// A process that is being started has copies of our locks for a moment. Tests
+/// that let go of a lock and take it again hold this for reading, and those
+/// that start processes for writing.
+#[cfg(test)]
+static STARTING: std::sync::RwLock<()> = std::sync::RwLock::new(());

@@ -96,8 +96,10 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     keys.show(records.evidence.meter());
     let key_rounds = keys.tend()?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
+    let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
     let house = House {
         keys,
+        replies: Some(replies.clone()),
         approvals: Some(approvals.clone()),
         ..records.house(compiled.plan)
     };
@@ -127,6 +129,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
     drop((key_rounds, rollout_rounds));
+    replies.flush();
     records.close();
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",

@@ -18,7 +18,7 @@ use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
     Plan, Where,
 };
-use store::{ApprovalLane, Inflight};
+use store::{ApprovalLane, Inflight, ReplyLane};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
 
 use crate::admin_door::AdminDoor;
@@ -133,6 +133,8 @@ pub(crate) struct House {
     pub(crate) alerts: Arc<Alerts>,
     /// Where exchanges under way are noted.
     pub(crate) inflight: Arc<dyn Inflight>,
+    /// The way to the replies of earlier calls, if any are kept.
+    pub(crate) replies: Option<ReplyLane>,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -285,6 +287,7 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         counters: house.counters.clone(),
         alerts: house.alerts.clone(),
         inflight: Some(house.inflight.clone()),
+        replies: house.replies.clone(),
     };
     DataDoor {
         flow: Arc::new(flow),
@@ -403,6 +406,7 @@ impl Records {
             counters: Arc::default(),
             alerts: Arc::new(Alerts::new(crate::say)),
             inflight: self.inflight(),
+            replies: None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod bad;
 mod digest;
 mod discovery;
 mod good;
+mod idempotency;
 mod identity;
 mod keep;
 mod key_sources;
@@ -14,6 +15,7 @@ mod observe;
 mod operators;
 mod pages;
 mod policy;
+mod prices;
 
 use std::collections::HashMap;
 

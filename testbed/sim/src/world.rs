@@ -85,6 +85,7 @@ impl World {
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
             inflight: None,
+            replies: None,
         });
         Self {
             heard: RefCell::new((0..count).map(|_| Heard::default()).collect()),

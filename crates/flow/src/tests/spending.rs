@@ -677,3 +677,49 @@ fn max_cost_goes_to_a_cheaper_candidate() {
     let record = world.records().pop().expect("a record");
     assert_eq!(record.candidates[0].excluded.as_deref(), Some("max_cost"));
 }
+
+/// Before the first byte goes upstream the row is on disk, with all that is
+/// reserved; afterwards it is the record, and the row is free.
+#[test]
+fn what_is_reserved_is_written_before_the_first_byte_goes_out() {
+    let dir = std::env::temp_dir().join(format!("tollgate-spending-{}", std::process::id()));
+    let options = store::InflightOptions::default();
+    let table = store::InflightTable::create(&dir, [7; 16], 0, options).expect("a table");
+    let table = std::sync::Arc::new(table);
+    let of = |plan: plan::Plan, scripts: Vec<Script>| {
+        let world = World::of(plan, scripts.into_iter().map(Ok).collect());
+        let mut flow = std::sync::Arc::into_inner(world.flow).expect("nobody else has it");
+        flow.inflight = Some(table.clone());
+        World {
+            flow: std::sync::Arc::new(flow),
+            ..world
+        }
+    };
+    let mut plan = plan(&[("openai", "openai_chat")]);
+    plan.quotas = Quotas::new([budget(Measure::Tokens, 1_000)]);
+    let world = of(plan, vec![Script::sse(&[CHUNK]).then(Step::Silence)]);
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(CHAT)
+        .header("authorization", "Bearer tg-test");
+    let (head, ()) = request.body(()).expect("a request").into_parts();
+    let exchange = world
+        .flow
+        .open(head, Caller::default())
+        .ok()
+        .expect("let in");
+    let reply = block_on(exchange.run(Ok(STREAM_100.into())));
+    use store::Inflight as _;
+    let beside = store::InflightTable::create(&dir, [8; 16], 0, options).expect("a table");
+    let rows = beside.others().expect("rows");
+    let record = evidence::Record::decode(&rows[0].bytes).expect("a record");
+    assert_eq!(record.reservations.len(), 1);
+    assert_eq!(record.reservations[0].settled, None);
+    assert!(record.reservations[0].reserved > 100);
+    drop(reply);
+    // The journal has the record now, so the row is free.
+    assert!(beside.others().expect("rows").is_empty());
+    let record = world.records().pop().expect("a record");
+    assert!(record.reservations[0].settled.is_some(), "{record:?}");
+    std::fs::remove_dir_all(&dir).expect("ours");
+}

@@ -8,7 +8,7 @@
 //! Deliberately not here: the table itself (`store::inflight`), and what a
 //! lost exchange costs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,19 +139,22 @@ fn bring_in(table: &mut DeadTable, main: &SegmentLog, lanes: &[PathBuf]) -> io::
     let mut came = Came::default();
     // What an attempt before has sent must show.
     written(main)?;
-    let mut rows = HashMap::new();
-    for row in table.rows().map_err(io::Error::other)? {
+    let all = table.rows().map_err(io::Error::other)?;
+    let mut mark = table.mark(&all);
+    let mut rows = BTreeMap::new();
+    for row in all {
         match Record::decode(&row.bytes) {
             Ok(record) => drop(rows.insert(record.id, (record, row))),
             Err(_) => came.unreadable += 1,
         }
     }
     let head = main.head().sequence;
-    if head < table.mark() {
+    if head < mark {
         table.move_mark_back(head).map_err(io::Error::other)?;
+        mark = head;
     }
     if !rows.is_empty() {
-        let cursor = from(table.mark() + 1, |from| main.cursor(from, None))?;
+        let cursor = from(mark + 1, |from| main.cursor(from, None))?;
         forget_known(&mut rows, cursor)?;
     }
     for lane in lanes.iter().filter(|lane| lane.exists()) {
@@ -196,7 +199,7 @@ fn from(
 
 /// Takes those away that a journal has.
 fn forget_known(
-    rows: &mut HashMap<RequestId, (Record, InflightRow)>,
+    rows: &mut BTreeMap<RequestId, (Record, InflightRow)>,
     mut cursor: Box<dyn Cursor>,
 ) -> io::Result<()> {
     while let Some(entry) = cursor.next_entry().map_err(io::Error::other)? {

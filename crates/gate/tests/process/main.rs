@@ -19,6 +19,7 @@ mod explain;
 mod first_run;
 mod gateway;
 mod handover;
+mod idempotency;
 mod identity;
 #[path = "../../../../testbed/src/issuer.rs"]
 #[expect(

@@ -22,7 +22,7 @@ use super::sheet::{Sheet, is_in};
 /// The first line of such a text.
 pub const FORMAT: &str = "tollgate-prices 1";
 /// Most bytes of such a text.
-const BYTES_MAX: usize = 16 << 20;
+const BYTES_MAX: usize = 4 << 20;
 /// Most faults that are told.
 const FAULTS_MAX: usize = 100;
 /// Longest name of a model or kind.
@@ -164,6 +164,13 @@ impl Catalog {
     /// BLAKE3 of its text.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// The kinds of providers that have prices, in order.
+    pub fn kinds(&self) -> Vec<&str> {
+        let mut kinds: Vec<&str> = self.shelves.keys().map(|kind| &**kind).collect();
+        kinds.sort_unstable();
+        kinds
     }
 
     /// All prices, by kind, model, region and date.

@@ -13,7 +13,7 @@ use routing::ModelTable;
 use super::Findings;
 use crate::diagnostic::suggest;
 use crate::document::{
-    BudgetEntry, DimensionName, Document, MeasureName, Millis, OnlyEntry, OverrideEntry,
+    BudgetEntry, DimensionName, Document, ExceptionEntry, MeasureName, Millis, OnlyEntry,
     RateLimitEntry, ThresholdEntry, WindowName,
 };
 
@@ -364,7 +364,7 @@ fn threshold(
 }
 
 fn over(
-    entry: &OverrideEntry,
+    entry: &ExceptionEntry,
     measure: Measure,
     path: &str,
     findings: &mut Findings,

@@ -85,7 +85,7 @@ pub struct BudgetEntry {
     pub thresholds: Vec<ThresholdEntry>,
     /// Another limit for a while.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub overrides: Vec<OverrideEntry>,
+    pub overrides: Vec<ExceptionEntry>,
 }
 
 fn cost() -> MeasureName {
@@ -256,7 +256,7 @@ pub struct ThresholdEntry {
 /// Another limit for a while.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OverrideEntry {
+pub struct ExceptionEntry {
     /// The limit meanwhile.
     pub limit: String,
     /// From when, such as `2026-11-20T00:00:00Z`. Default: at once.
