@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use insight::budgets::Counted;
 use insight::reconcile::read::{Columns, read};
@@ -34,6 +35,8 @@ const ROWS: u32 = 100;
 const ROWS_MAX: u32 = 1_000;
 /// Most records of one look at history.
 const RECORDS_MAX: usize = 100_000;
+/// Longest wait for the index.
+const CATCH_UP_MS: u64 = 2_000;
 const CSV: &str = "text/csv; charset=utf-8";
 
 /// One request for a report.
@@ -244,8 +247,15 @@ impl Asked<'_> {
         })
     }
 
+    /// The index, with the records that were in the journal when this was
+    /// asked, as far as they come within [`CATCH_UP_MS`].
     fn index(&self) -> Result<Arc<RecordIndex>, Reply> {
-        self.state.index.load_full().ok_or_else(|| {
+        let index = self.state.index.load_full();
+        if let Some(index) = &index {
+            // What is not in it by then is told as records to come.
+            let _ = index.catch_up(Duration::from_millis(CATCH_UP_MS));
+        }
+        index.ok_or_else(|| {
             Reply::fault(
                 503,
                 "no_index",
