@@ -21,7 +21,7 @@ use http::HeaderValue;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::digest::digest;
-use crate::document::{Durability, LogEntry, Providers};
+use crate::document::{Document, Durability, LogEntry, Providers};
 use crate::interpolate::Sources;
 use crate::load::Draft;
 use crate::plan::{OperationBytes, Plan, Settings};
@@ -155,15 +155,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let prices = prices::compile(document, given.sources, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &prices.book, &given.digest_key);
-    // Who has errors to mend is not told this besides.
-    if findings.are_harmless() && document.providers.named().is_empty() {
-        findings.warn(
-            "providers",
-            "there is no provider, so no model can be called: every call is answered with 404",
-            "write `providers: auto` to take those that the environment gives, `providers: \
-             {sandbox: {}}` for the built-in test model, or name them one by one",
-        );
-    }
+    warn_of_no_provider(document, &mut findings);
     let findings = findings.sorted(draft);
     if findings
         .iter()
@@ -204,6 +196,18 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
         },
         warnings: findings,
     })
+}
+
+fn warn_of_no_provider(document: &Document, findings: &mut Findings) {
+    // Who has errors to mend is not told this besides.
+    if findings.are_harmless() && document.providers.named().is_empty() {
+        findings.warn(
+            "providers",
+            "there is no provider, so no model can be called: every call is answered with 404",
+            "write `providers: auto` to take those that the environment gives, `providers: \
+             {sandbox: {}}` for the built-in test model, or name them one by one",
+        );
+    }
 }
 
 /// Most bytes of a body that is held in memory whole.
