@@ -51,6 +51,7 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/observe.md",
     "docs/plans.md",
     "docs/policy.md",
+    "docs/prices.md",
     "docs/providers.md",
     "docs/quickstart.md",
     "docs/sandbox.md",
