@@ -12,6 +12,8 @@
 
 pub(crate) mod alerts;
 mod effects;
+pub(crate) mod lines;
+mod queue;
 
 use std::sync::Arc;
 
@@ -85,7 +87,7 @@ impl Exchange {
                 return Ok(Reserved::Answered(arrived));
             }
         }
-        let mut refused = match self.admit_sized(asking, &mut candidates, sizes) {
+        let mut refused = match self.admit_in_line(asking, &mut candidates, sizes).await {
             Ok(()) => return Ok(Reserved::Go(candidates)),
             Err(refused) => refused?,
         };
@@ -414,6 +416,8 @@ impl Exchange {
         self.flow
             .counters
             .settle(&mut pairs.map(|(draw, _, actual)| (draw, *actual)));
+        let freed = settled.iter().map(|(draw, _, _)| draw.counter);
+        self.flow.lines.freed(freed);
         let rows = settled.into_iter();
         let rows = rows.map(|(draw, attempt, actual)| row(draw, attempt, Some(actual)));
         self.record.reservations = rows.collect();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::quota::{Hold, Measure, Pace, Quota, QuotaKind};
+use crate::quota::{Hold, Measure, Pace, Queue, Quota, QuotaKind};
 use crate::subject::Subject;
 use crate::window::Span;
 
@@ -91,6 +91,8 @@ pub struct Breach {
     pub free_us: Option<u64>,
     /// It does not fit into an empty window either.
     pub never: bool,
+    /// Calls wait for it instead of being refused.
+    pub queue: Option<Queue>,
 }
 
 /// What came of an admission.
@@ -521,6 +523,7 @@ fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
         wanted: want.amount,
         free_us: look.free_us,
         never: look.never,
+        queue: want.quota.queue.clone(),
     }
 }
 

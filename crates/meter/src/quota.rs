@@ -208,12 +208,28 @@ impl Action {
 }
 
 /// Waiting instead of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Longest wait, milliseconds.
     pub wait_ms: u64,
     /// Most calls that wait for one counter.
     pub length: u32,
+    /// Use cases (names or globs) that come before all others.
+    pub first: Vec<String>,
+    /// Use cases that come behind all others.
+    pub last: Vec<String>,
+}
+
+impl Queue {
+    /// The tier of a use case: 0 comes first.
+    pub fn tier(&self, use_case: &str) -> u8 {
+        let is_in = |list: &[String]| list.iter().any(|wanted| glob::matches(wanted, use_case));
+        match (is_in(&self.first), is_in(&self.last)) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        }
+    }
 }
 
 /// Which calls it is about, and by what they are counted apart.

@@ -723,3 +723,91 @@ fn what_is_reserved_is_written_before_the_first_byte_goes_out() {
     assert!(record.reservations[0].settled.is_some(), "{record:?}");
     std::fs::remove_dir_all(&dir).expect("ours");
 }
+
+/// Polls a call once, with a waker that does nothing.
+fn poll_once<F: Future + Unpin>(call: &mut F) -> std::task::Poll<F::Output> {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    std::pin::Pin::new(call).poll(&mut cx)
+}
+
+#[test]
+fn a_call_waits_in_line_for_a_permit() {
+    let mut one = limit(Measure::Concurrency, 1);
+    one.queue = Some(meter::Queue {
+        wait_ms: 3_600_000,
+        length: 1,
+        first: Vec::new(),
+        last: Vec::new(),
+    });
+    let world = world(vec![one], vec![Script::sse(&[CHUNK, LAST]), whole()]);
+    let call = |body: &'static str| {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri(CHAT)
+            .header("authorization", "Bearer tg-test");
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let exchange = world
+            .flow
+            .open(head, Caller::default())
+            .ok()
+            .expect("let in");
+        Box::pin(exchange.run(Ok(body.into())))
+    };
+    let stream = block_on(call(STREAM_100));
+    let mut waiting = call(HI);
+    assert!(poll_once(&mut waiting).is_pending());
+    assert_eq!(world.flow.lines.len(), 1);
+    // The line is as long as it may be: the next one is refused at once.
+    assert_eq!(world.call(CHAT, HI).status, 429);
+    // The stream ends, its permit comes back, and the first in line goes on.
+    drop(stream);
+    let reply = block_on(waiting);
+    assert_eq!(reply.status, 200);
+    let record = world.records().pop().expect("a record");
+    assert!(record.decisions.iter().any(|it| it.verdict == "waited"));
+    assert!(world.flow.lines.is_empty());
+    assert_eq!(stands(&world, Measure::Concurrency), (0, 0));
+}
+
+#[test]
+fn waiting_ends_with_its_time_and_with_its_caller() {
+    let mut none = limit(Measure::Concurrency, 0);
+    none.queue = Some(meter::Queue {
+        wait_ms: 2_000,
+        length: 5,
+        first: Vec::new(),
+        last: Vec::new(),
+    });
+    // What can never fit does not wait.
+    let got = world(vec![none.clone()], vec![]).call(CHAT, HI);
+    assert_eq!(got.status, 429, "{}", got.body);
+    none.limit = 1;
+    let world = world(vec![none], vec![Script::sse(&[CHUNK, LAST])]);
+    let open = |body: &'static str| {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri(CHAT)
+            .header("authorization", "Bearer tg-test");
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let exchange = world
+            .flow
+            .open(head, Caller::default())
+            .ok()
+            .expect("let in");
+        Box::pin(exchange.run(Ok(body.into())))
+    };
+    let held = block_on(open(STREAM_100));
+    // The clock of this world runs while a call waits.
+    let got = world.call(CHAT, HI);
+    assert_eq!(got.status, 429, "{}", got.body);
+    let record = world.records().pop().expect("a record");
+    assert!(record.decisions.iter().any(|it| it.verdict == "gave_up"));
+    let mut left = open(HI);
+    assert!(poll_once(&mut left).is_pending());
+    drop(left);
+    assert!(
+        world.flow.lines.is_empty(),
+        "who leaves is not in line any more"
+    );
+    drop(held);
+}

@@ -78,9 +78,11 @@ fn rate_limit(entry: &RateLimitEntry, path: &str, findings: &mut Findings) -> Op
         hold: hold(entry.mode)?,
         overrides: Vec::new(),
         thresholds: Vec::new(),
-        queue: entry.queue.map(|queue| Queue {
+        queue: entry.queue.as_ref().map(|queue| Queue {
             wait_ms: queue.wait.0,
             length: queue.length,
+            first: queue.first.clone(),
+            last: queue.last.clone(),
         }),
     };
     if spec.queue.is_some() && spec.scope.is_of_attempt() {

@@ -208,8 +208,8 @@ impl OnlyEntry {
     }
 }
 
-/// A bounded line of calls that wait for room.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+/// A bounded line of calls that wait for room, fair among callers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueEntry {
     /// Longest wait.
@@ -217,6 +217,12 @@ pub struct QueueEntry {
     /// Most calls that wait for one counter.
     #[schemars(range(min = 1, max = 10_000))]
     pub length: u32,
+    /// Use cases (names or globs) that come before all others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<String>,
+    /// Use cases that come behind all others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last: Vec<String>,
 }
 
 impl Default for QueueEntry {
@@ -224,6 +230,8 @@ impl Default for QueueEntry {
         Self {
             wait: Millis(5_000),
             length: 100,
+            first: Vec::new(),
+            last: Vec::new(),
         }
     }
 }
