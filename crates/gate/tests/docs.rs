@@ -45,6 +45,7 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/evidence.md",
     "docs/idempotency.md",
     "docs/keys.md",
+    "docs/limits.md",
     "docs/metadata.md",
     "docs/metering.md",
     "docs/models.md",

@@ -322,7 +322,7 @@ impl Sheet {
                         .max(known(Class::CachedWrite)),
                     None => known(Class::Input),
                 },
-                Class::Reasoning | Class::AudioOut => known(Class::Output),
+                Class::Reasoning | Class::AudioOut | Class::ImageOut => known(Class::Output),
                 Class::Input | Class::Output | Class::Request | Class::Search | Class::Second => {
                     UNKNOWN
                 }
@@ -335,46 +335,6 @@ impl Sheet {
     /// Whether there is a price for this tier.
     pub(super) fn has(&self, tier: Tier) -> bool {
         tier == Tier::Standard || self.levels.iter().any(|level| level.tier == tier)
-    }
-
-    /// The rate of a class at the highest level of a tier that has one, and
-    /// that level.
-    fn level(&self, tier: Tier, input: u64, class: Class) -> Option<(i64, u64)> {
-        let mut levels = self.levels.iter().rev();
-        levels.find_map(|level| {
-            let holds = level.tier == tier && level.above < input.max(1);
-            let rate = level.rates.get(class).filter(|_| holds)?;
-            Some((rate.0, level.above))
-        })
-    }
-
-    /// The highest level of a tier that holds.
-    fn top(&self, tier: Tier, input: u64) -> Option<u64> {
-        let mut levels = self.levels.iter().rev();
-        let top = levels.find(|level| level.tier == tier && level.above < input.max(1));
-        top.map(|level| level.above)
-    }
-
-    /// The rate of the class as which providers bill one that has none of its
-    /// own; `docs/prices.md` names their documents.
-    fn stand_in(&self, class: Class, tier: Tier, input: u64) -> Option<i64> {
-        let rate = |class| self.rate(class, tier, input);
-        match class {
-            Class::CachedRead | Class::CachedWrite | Class::AudioIn | Class::ImageIn => {
-                rate(Class::Input)
-            }
-            // Who bills writes for five minutes bills those for an hour at
-            // twice the input.
-            Class::CachedWrite1h => match self.rates.get(Class::CachedWrite) {
-                Some(_) => {
-                    let twice = rate(Class::Input).map(|rate| rate.saturating_mul(2));
-                    dearest([twice, rate(Class::CachedWrite), None])
-                }
-                None => rate(Class::Input),
-            },
-            Class::Reasoning | Class::AudioOut | Class::ImageOut => rate(Class::Output),
-            Class::Input | Class::Output | Class::Request | Class::Search | Class::Second => None,
-        }
     }
 }
 
