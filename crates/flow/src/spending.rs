@@ -12,6 +12,7 @@
 
 pub(crate) mod alerts;
 mod effects;
+mod fingerprint;
 pub(crate) mod lines;
 mod queue;
 
@@ -71,6 +72,10 @@ impl Exchange {
         mut candidates: Arc<[Candidate]>,
     ) -> Result<Reserved, Fault> {
         let plan = self.plan.clone();
+        if plan.quotas.counts_content() {
+            let request = self.read(asking)?;
+            self.content = Some(fingerprint::of(request).into());
+        }
         let about = self.about(&plan);
         let sizes = Sizes {
             cost: about.iter().any(|quota| quota.measure == Measure::Cost) || self.has_max_cost(),
@@ -179,6 +184,7 @@ impl Exchange {
             key: who.key_id.as_deref().unwrap_or_default(),
             model: self.record.request.model.as_deref().unwrap_or_default(),
             operation: self.route.operation.name(),
+            content: self.content.as_deref().unwrap_or_default(),
             attempt,
         }
     }

@@ -18,6 +18,8 @@ pub struct Quotas {
     of_tenant: HashMap<String, Vec<Arc<Quota>>>,
     /// Of other calls.
     of_any: Vec<Arc<Quota>>,
+    has_of_attempt: bool,
+    counts_content: bool,
 }
 
 /// What a call wants.
@@ -35,6 +37,8 @@ impl Quotas {
         for spec in specs {
             let quota = Arc::new(Quota::new(spec));
             quotas.all.push(quota.clone());
+            quotas.has_of_attempt |= quota.is_of_attempt();
+            quotas.counts_content |= quota.scope.by.contains(&Dimension::Content);
             match names_of_tenants(&quota) {
                 Some(tenants) => {
                     for tenant in tenants {
@@ -60,7 +64,12 @@ impl Quotas {
 
     /// Whether some are taken for each attempt.
     pub fn has_of_attempt(&self) -> bool {
-        self.all.iter().any(|quota| quota.is_of_attempt())
+        self.has_of_attempt
+    }
+
+    /// Whether some go by what is asked.
+    pub fn counts_content(&self) -> bool {
+        self.counts_content
     }
 
     /// The quotas that are about a call, or, where the subject names one,

@@ -48,6 +48,7 @@ fn spec(name: &str, kind: QuotaKind, measure: Measure, limit: i64) -> QuotaSpec 
         overrides: Vec::new(),
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     }
 }
 
@@ -810,4 +811,68 @@ fn waiting_ends_with_its_time_and_with_its_caller() {
         "who leaves is not in line any more"
     );
     drop(held);
+}
+
+#[test]
+fn an_agent_in_a_loop_is_braked() {
+    let mut repeats = limit(Measure::Requests, 2);
+    repeats.scope.by = vec![Dimension::Key, Dimension::Content];
+    let world = world(vec![repeats], vec![whole(), whole(), whole()]);
+    let say = |text: &str| HI.replace("\"hi\"", &format!("\"{text}\""));
+    assert_eq!(world.call(CHAT, &say("Fetch page 1 at 10:01.")).status, 200);
+    assert_eq!(world.call(CHAT, &say("fetch page 2, at 10:02")).status, 200);
+    let got = world.call(CHAT, &say("FETCH PAGE 3 AT 10:03!"));
+    assert_eq!(got.status, 429, "{}", got.body);
+    assert_eq!(world.call(CHAT, &say("fetch the book")).status, 200);
+}
+
+/// Ten times what is usual is too much; as much as usual is not.
+#[test]
+fn spending_far_beyond_the_usual_is_braked() {
+    let sliding = |length_ms| Pace::Window(Window::Sliding { length_ms });
+    let mut usual = limit(Measure::Tokens, i64::MAX);
+    usual.name = "usual".into();
+    usual.pace = sliding(86_400_000);
+    usual.hold = Hold::Shadow;
+    let mut brake = limit(Measure::Tokens, 1_000);
+    brake.pace = sliding(300_000);
+    brake.usual = Some(meter::Usual {
+        baseline: std::sync::Arc::new(meter::Quota::new(usual.clone())),
+        times: 10_000,
+        share: 300_000 * 1_000_000 / 86_400_000,
+    });
+    let fresh = world(vec![usual.clone(), brake.clone()], vec![whole()]);
+    assert_eq!(
+        fresh.call(CHAT, HI_100).status,
+        200,
+        "the least is always free"
+    );
+    let got = fresh.call(CHAT, &HI_100.replace("100", "990"));
+    assert_eq!(got.status, 429, "{}", got.body);
+    // Who has used 288,000 tokens today uses some 1,000 in five minutes.
+    let known = world(vec![usual.clone(), brake], vec![whole(), whole()]);
+    let quota = std::sync::Arc::new(meter::Quota::new(usual));
+    let subject = meter::Subject {
+        tenant: "t",
+        ..meter::Subject::default()
+    };
+    let want = meter::Want {
+        quota: &quota,
+        counter: quota.counter(&subject),
+        amount: 288_000,
+    };
+    let earlier = 1_700_000_000_000_000 - 7_200_000_000;
+    let taken = known
+        .flow
+        .counters
+        .admit(earlier, &subject, &[want])
+        .expect("room");
+    known
+        .flow
+        .counters
+        .settle(&mut taken.draws.iter().map(|draw| (draw, 288_000)));
+    let got = known.call(CHAT, &HI_100.replace("100", "8000"));
+    assert_eq!(got.status, 200, "{}", got.body);
+    let got = known.call(CHAT, &HI_100.replace("100", "11000"));
+    assert_eq!(got.status, 429, "{}", got.body);
 }
