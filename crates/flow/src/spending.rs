@@ -22,7 +22,7 @@ use access::metadata::Field;
 use contract::{Fault, FaultKind, Operation, Origin};
 use evidence::Decision;
 use meter::{
-    Admitted, Amounts, Attempted, Breach, Hold, Measure, Quota, QuotaKind, Reached, Refused,
+    Admitted, Amounts, Attempted, Breach, Draw, Hold, Measure, Quota, QuotaKind, Reached, Refused,
     Subject, Wants,
 };
 use plan::Plan;
@@ -78,10 +78,13 @@ impl Exchange {
         }
         let about = self.about(&plan);
         let sizes = Sizes {
-            cost: about.iter().any(|quota| quota.measure == Measure::Cost) || self.has_max_cost(),
-            tokens: about.iter().any(|quota| is_by_size(quota.measure)),
+            cost: about.iter().any(|quota| quota.measure == Measure::Cost)
+                || plan.quotas.measures_attempts(|it| it == Measure::Cost)
+                || self.has_max_cost(),
+            tokens: about.iter().any(|quota| is_by_size(quota.measure))
+                || plan.quotas.measures_attempts(is_by_size),
         };
-        if about.is_empty() && !sizes.cost {
+        if about.is_empty() && !sizes.cost && !sizes.tokens {
             return Ok(Reserved::Go(candidates));
         }
         let has_thresholds = about.iter().any(|quota| !quota.thresholds.is_empty());
@@ -348,6 +351,35 @@ impl Exchange {
                 Err(told::candidate_refused(&refused, self.now_us()))
             }
         }
+    }
+
+    /// Gives back the permits of an attempt that failed: they are held for as
+    /// long as it lasts, and no longer.
+    pub(crate) fn release_attempt(&mut self) {
+        let Some(nth) = self.record.attempts.len().checked_sub(1) else {
+            return;
+        };
+        let Some(spending) = &mut self.spending else {
+            return;
+        };
+        let is_permit = |draw: &Draw, attempt: Option<u32>| {
+            let is_its = attempt.is_some_and(|it| it as usize == nth);
+            is_its && draw.measure == Measure::Concurrency
+        };
+        let permits: Vec<(Draw, Option<u32>)> = spending
+            .draws
+            .extract_if(.., |(draw, attempt)| is_permit(draw, *attempt))
+            .collect();
+        if permits.is_empty() {
+            return;
+        }
+        let pairs = permits.iter();
+        self.flow
+            .counters
+            .settle(&mut pairs.map(|(draw, _)| (draw, 1)));
+        self.flow
+            .lines
+            .freed(permits.iter().map(|(draw, _)| draw.counter));
     }
 
     /// Writes down what is reserved, before the first byte goes upstream: a

@@ -7,7 +7,7 @@ use contract::glob;
 use smallvec::SmallVec;
 
 use crate::book::{DRAWS_MAX, Want};
-use crate::quota::{Amounts, Quota, QuotaSpec};
+use crate::quota::{Amounts, Measure, Quota, QuotaSpec};
 use crate::subject::{Dimension, Subject};
 
 /// Quotas, grouped so that those of other tenants are not looked at.
@@ -19,6 +19,8 @@ pub struct Quotas {
     /// Of other calls.
     of_any: Vec<Arc<Quota>>,
     has_of_attempt: bool,
+    /// What those of attempts measure.
+    of_attempt: Vec<Measure>,
     counts_content: bool,
 }
 
@@ -37,7 +39,12 @@ impl Quotas {
         for spec in specs {
             let quota = Arc::new(Quota::new(spec));
             quotas.all.push(quota.clone());
-            quotas.has_of_attempt |= quota.is_of_attempt();
+            if quota.is_of_attempt() {
+                quotas.has_of_attempt = true;
+                if !quotas.of_attempt.contains(&quota.measure) {
+                    quotas.of_attempt.push(quota.measure);
+                }
+            }
             quotas.counts_content |= quota.scope.by.contains(&Dimension::Content);
             match names_of_tenants(&quota) {
                 Some(tenants) => {
@@ -65,6 +72,11 @@ impl Quotas {
     /// Whether some are taken for each attempt.
     pub fn has_of_attempt(&self) -> bool {
         self.has_of_attempt
+    }
+
+    /// Whether something that is taken for attempts is measured so.
+    pub fn measures_attempts(&self, measure: impl Fn(Measure) -> bool) -> bool {
+        self.of_attempt.iter().any(|it| measure(*it))
     }
 
     /// Whether some go by what is asked.

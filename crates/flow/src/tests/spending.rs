@@ -876,3 +876,61 @@ fn spending_far_beyond_the_usual_is_braked() {
     let got = known.call(CHAT, &HI_100.replace("100", "11000"));
     assert_eq!(got.status, 429, "{}", got.body);
 }
+
+/// A budget of a provider holds although nothing is counted of the caller.
+#[test]
+fn a_budget_of_a_provider_is_reserved_for_its_attempts() {
+    let mut of_provider = budget(Measure::Cost, 1_500_000);
+    of_provider.scope.by = vec![Dimension::Provider];
+    let world = priced_world(vec![of_provider], vec![whole()]);
+    assert_eq!(world.call(CHAT, HI_100).status, 200);
+    let record = world.records().pop().expect("a record");
+    let row = &record.reservations[0];
+    assert!(row.reserved > 1_000_000, "{row:?}");
+    assert_eq!((row.settled, row.attempt), (Some(57_000), Some(0)));
+    let refused = world.call(CHAT, &HI_100.replace("100", "200"));
+    assert_eq!(refused.status, 503, "{}", refused.body);
+}
+
+/// The permit of a candidate that failed is free while the next one answers.
+#[test]
+fn a_failed_attempt_gives_its_permit_back_at_once() {
+    let mut permits = limit(Measure::Concurrency, 1);
+    permits.scope.by = vec![Dimension::Provider];
+    let message = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",",
+        "\"role\":\"assistant\",\"model\":\"up-m\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,",
+        "\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n",
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,",
+        "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,",
+        "\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n",
+    );
+    let world = world_of(
+        &[("openai", "openai_chat"), ("anthropic", "anthropic")],
+        vec![permits],
+        vec![
+            Script::json(500, "{}"),
+            Script::sse(&[message]).then(Step::Silence),
+        ],
+    );
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(CHAT)
+        .header("authorization", "Bearer tg-test");
+    let (head, ()) = request.body(()).expect("a request").into_parts();
+    let exchange = world
+        .flow
+        .open(head, Caller::default())
+        .ok()
+        .expect("let in");
+    let reply = block_on(exchange.run(Ok(STREAM_100.into())));
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        stands(&world, Measure::Concurrency),
+        (0, 1),
+        "only of the second"
+    );
+    drop(reply);
+    assert_eq!(stands(&world, Measure::Concurrency), (0, 0));
+}
