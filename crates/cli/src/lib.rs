@@ -15,6 +15,7 @@ mod plan;
 mod policy;
 mod prices;
 mod serve;
+mod spend;
 mod status;
 
 use std::io::Write;
@@ -43,6 +44,10 @@ pub use policy::{
 };
 pub use prices::{PricesArgs, PricesCheckArgs, PricesCommand, PricesDiffArgs, PricesShowArgs};
 pub use serve::{PlanOwner, ServeArgs};
+pub use spend::{
+    BudgetsArgs, ReconcileArgs, ReportArgs, ReportFormat, RepriceArgs, SpendArgs, SpendCommand,
+    SpendFormat, WithinArgs, budgets as read_budgets, run as run_spend,
+};
 pub use status::{StatusArgs, read as read_status};
 
 /// The command that was typed.
@@ -94,6 +99,10 @@ pub enum Command {
     Keys(Box<KeysArgs>),
     /// List, approve and deny calls that wait for people.
     Approvals(Box<ApprovalsArgs>),
+    /// Report what was spent, on what, and what limits refused.
+    Spend(Box<SpendArgs>),
+    /// Show budgets and limits as they stand, and when they run out.
+    Budgets(BudgetsArgs),
     /// Show how a running gateway is: plan, connections, pools, records.
     Status(StatusArgs),
     /// Show, compare and change the plan of a running gateway.

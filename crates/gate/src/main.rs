@@ -66,6 +66,12 @@ fn main() -> ExitCode {
             cli::run_approvals(&args, setting, out)
         }),
         Command::Keys(args) => asked(args.at(), |setting, out| cli::keys(&args, setting, out)),
+        Command::Spend(args) => asked(args.at(), |setting, out| {
+            cli::run_spend(&args, setting, out)
+        }),
+        Command::Budgets(args) => asked(&args.at, |setting, out| {
+            cli::read_budgets(&args, setting, out)
+        }),
         Command::Status(args) => status(&args),
         Command::Plan(args) => asked(args.at(), |setting, out| cli::run_plan(&args, setting, out)),
         Command::Audit(args) => asked(args.at(), |setting, out| {

@@ -56,6 +56,7 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/providers.md",
     "docs/quickstart.md",
     "docs/sandbox.md",
+    "docs/spend.md",
     "docs/streaming.md",
 ];
 

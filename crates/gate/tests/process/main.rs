@@ -40,6 +40,7 @@ mod records;
 mod reload;
 mod rollout;
 mod rubbish;
+mod spend;
 mod upstream;
 mod virtual_keys;
 
