@@ -18,6 +18,7 @@ mod figures;
 mod health;
 mod issuers;
 mod key_file;
+mod ledger;
 mod lend;
 mod plans;
 mod policy;

@@ -331,6 +331,41 @@ impl Book {
         }
     }
 
+    /// Adds to what is settled what the ledger has and this book does not: the
+    /// calls of earlier processes, and of others beside this one. To be called
+    /// once for each amount; nothing of it is taken back. Only
+    /// [`Draw::counter`], [`Draw::span`], the name and what is counted matter.
+    /// Permits and cells leave nothing that is settled. More than the limit is
+    /// taken too: it was spent.
+    pub fn credit(&mut self, draw: &Draw, settled: i64) {
+        if draw.measure == Measure::Concurrency {
+            return;
+        }
+        if let Some(bucket) = self.counted(draw) {
+            let piece = bucket.piece(draw.span);
+            piece.settled = piece.settled.saturating_add(settled.max(0));
+        }
+    }
+
+    /// How many windows have another settled amount than `ledger` says, which
+    /// names each window once. Windows that have passed are left out; one that
+    /// is not named has nothing. To be asked while nothing is under way.
+    pub fn differing(&self, now_us: u64, ledger: impl Iterator<Item = (u128, Span, i64)>) -> usize {
+        let mut expected: HashMap<(u128, u64, u64), i64> = ledger
+            .map(|(counter, span, settled)| ((counter, span.from_us, span.until_us), settled))
+            .collect();
+        let mut differing = 0;
+        for (counter, bucket) in &self.buckets {
+            for piece in &bucket.pieces {
+                let span = piece.span;
+                let known = expected.remove(&(*counter, span.from_us, span.until_us));
+                let is_over = span.until_us.saturating_add(bucket.after_us) <= now_us;
+                differing += usize::from(!is_over && known.unwrap_or(0) != piece.settled);
+            }
+        }
+        differing + expected.values().filter(|settled| **settled != 0).count()
+    }
+
     /// The bucket of a draw; `None` for cells, which are not given back.
     fn counted(&mut self, draw: &Draw) -> Option<&mut Bucket> {
         if draw.span == Span::NONE {

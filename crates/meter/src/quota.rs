@@ -157,6 +157,12 @@ impl QuotaKind {
             Self::Budget => "budget",
         }
     }
+
+    /// The kind of a word.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = [Self::RateLimit, Self::Budget].into_iter();
+        all.find(|it| it.name() == name)
+    }
 }
 
 /// Another limit for a while.
