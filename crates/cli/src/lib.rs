@@ -13,6 +13,7 @@ mod keys;
 mod logs;
 mod plan;
 mod policy;
+mod prices;
 mod serve;
 mod spend;
 mod status;
@@ -41,6 +42,7 @@ pub use policy::{
     ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, explain_running,
     print as print_explanation,
 };
+pub use prices::{PricesArgs, PricesCheckArgs, PricesCommand, PricesDiffArgs, PricesShowArgs};
 pub use serve::{PlanOwner, ServeArgs};
 pub use spend::{
     BudgetsArgs, ReconcileArgs, ReportArgs, ReportFormat, RepriceArgs, SpendArgs, SpendCommand,
@@ -89,6 +91,8 @@ pub enum Command {
     Config(ConfigArgs),
     /// Explain what policy says of a call, or test it with cases.
     Policy(PolicyArgs),
+    /// Print what models cost, compare files of prices, and check them.
+    Prices(PricesArgs),
     /// Read the records of a running gateway.
     Logs(Box<LogsArgs>),
     /// Make, list, rotate and revoke keys of a running gateway.

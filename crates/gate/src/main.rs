@@ -18,9 +18,11 @@ mod figures;
 mod health;
 mod issuers;
 mod key_file;
+mod ledger;
 mod lend;
 mod plans;
 mod policy;
+mod prices;
 mod records;
 mod reload;
 mod replies;
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run::serve(args),
         Command::Config(args) => config::run_command(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Prices(args) => prices::run(&args),
         Command::Logs(args) => logs(&args),
         Command::Approvals(args) => asked(args.at(), |setting, out| {
             cli::run_approvals(&args, setting, out)

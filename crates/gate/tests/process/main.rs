@@ -29,6 +29,7 @@ mod identity;
 mod issuer;
 mod labels;
 mod leaving;
+mod ledger;
 mod lending;
 mod limits;
 mod listeners;

@@ -25,6 +25,7 @@ fn spec(name: &str, by: &[Dimension]) -> QuotaSpec {
         overrides: Vec::new(),
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     }
 }
 
