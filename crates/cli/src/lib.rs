@@ -46,7 +46,7 @@ pub use prices::{PricesArgs, PricesCheckArgs, PricesCommand, PricesDiffArgs, Pri
 pub use serve::{PlanOwner, ServeArgs};
 pub use spend::{
     BudgetsArgs, ReconcileArgs, ReportArgs, ReportFormat, RepriceArgs, SpendArgs, SpendCommand,
-    SpendFormat, WithinArgs, budgets as read_budgets, run as run_spend,
+    SpendFormat, WithinArgs, budgets as read_budgets, reprice, run as run_spend,
 };
 pub use status::{StatusArgs, read as read_status};
 
