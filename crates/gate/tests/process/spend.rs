@@ -99,6 +99,7 @@ fn reports_say_what_the_records_say_and_survive_a_kill() {
         let again = json(&gateway, &home, &spend);
         again["total"] == told["total"] && again["rows"] == told["rows"]
     });
+    assert_eq!(budget(&gateway)["settled"], dollars(cost));
 }
 
 #[test]
