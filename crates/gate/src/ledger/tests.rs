@@ -104,8 +104,7 @@ fn a_start_counts_all_whatever_became_of_the_checkpoint() {
     assert_eq!(found.head().sequence, 3);
     let mut altered = good.clone();
     altered[70] ^= 1;
-    let mut sum = 120;
-    for (is_used, bytes) in [
+    let starts = [
         (true, Some(&good[..])),
         (false, None),
         (false, Some(&good[..good.len() / 2])),
@@ -113,7 +112,8 @@ fn a_start_counts_all_whatever_became_of_the_checkpoint() {
         (false, Some(&altered[..])),
         (false, Some(&foreign[..])),
         (true, Some(&good[..])),
-    ] {
+    ];
+    for (nth, (is_used, bytes)) in (0..).zip(starts) {
         match bytes {
             Some(bytes) => std::fs::write(&path, bytes).unwrap(),
             None => std::fs::remove_file(&path).unwrap(),
@@ -121,10 +121,12 @@ fn a_start_counts_all_whatever_became_of_the_checkpoint() {
         assert_eq!(checkpoint::load(&path, &dir).is_ok(), is_used);
         let mut records = open(home.path());
         let (_, counters) = filled(&mut records);
-        assert_eq!(level(&counters), (sum, 0));
+        assert_eq!(level(&counters), (120 + nth, 0));
         // The journal grows beyond the checkpoint.
-        send(&**records.evidence.journal(), &record(sum as u64, Some(1)));
-        sum += 1;
+        send(
+            &**records.evidence.journal(),
+            &record(4 + nth as u64, Some(1)),
+        );
         records.close();
     }
 }

@@ -37,10 +37,11 @@ fn call(gateway: &Gateway, most: u32) -> Answer {
 fn row(gateway: &Gateway, home: &Home, id: &str) -> Value {
     let mut row = Value::Null;
     until("its record is there", || {
-        let lines = gateway.logs(home, &["--request-id", id]);
-        row = lines
-            .first()
-            .map_or(Value::Null, |it| it["reservations"][0].clone());
+        let admin = format!("http://{}", gateway.admin());
+        let arguments = ["logs", "--json", "--request-id", id, "--admin", &admin];
+        let (_, out, _) = home.run(&arguments);
+        let record: Value = serde_json::from_str(&out).unwrap_or_default();
+        row = record["reservations"][0].clone();
         !row.is_null()
     });
     row
