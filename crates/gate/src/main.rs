@@ -21,6 +21,7 @@ mod key_file;
 mod lend;
 mod plans;
 mod policy;
+mod prices;
 mod records;
 mod reload;
 mod replies;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => run::serve(args),
         Command::Config(args) => config::run_command(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Prices(args) => prices::run(&args),
         Command::Logs(args) => logs(&args),
         Command::Ledger(args) => match args.command {
             LedgerCommand::Verify(args) => records::verify_ledger(&args),
@@ -69,6 +71,12 @@ fn main() -> ExitCode {
             cli::run_approvals(&args, setting, out)
         }),
         Command::Keys(args) => asked(args.at(), |setting, out| cli::keys(&args, setting, out)),
+        Command::Spend(args) => asked(args.at(), |setting, out| {
+            cli::run_spend(&args, setting, out)
+        }),
+        Command::Budgets(args) => asked(&args.at, |setting, out| {
+            cli::read_budgets(&args, setting, out)
+        }),
         Command::Status(args) => status(&args),
         Command::Plan(args) => asked(args.at(), |setting, out| cli::run_plan(&args, setting, out)),
         Command::Audit(args) => asked(args.at(), |setting, out| {

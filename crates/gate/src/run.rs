@@ -192,6 +192,10 @@ fn operate(
         audit,
         keys: house.keys.admin(),
         find_key: policy::find_key(house.plan.clone(), house.keys.table()),
+        counted: {
+            let counters = house.counters.clone();
+            Arc::new(move || insight::budgets::Counted::of(&*counters))
+        },
         approvals: start.approvals.store().clone(),
         plans,
         started_us: RealClock::new().unix_us(),

@@ -16,6 +16,7 @@ mod operators;
 mod pages;
 mod policy;
 mod prices;
+mod quotas;
 
 use std::collections::HashMap;
 

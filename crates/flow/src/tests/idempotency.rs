@@ -290,6 +290,51 @@ fn the_same_key_of_another_tenant_or_app_is_another_key() {
     );
 }
 
+/// A backend that speaks for several tenants keeps their keys apart.
+#[test]
+fn a_key_is_of_the_tenant_that_is_spoken_for() {
+    let scripts = (0..2).map(|_| Ok(Script::json(200, ANSWER)));
+    let mut plan = plan(retaining());
+    let trusted = Consumer {
+        asserts: access::Asserts {
+            tenant: true,
+            app: true,
+            user: false,
+        },
+        ..Consumer::new("k3", "t3", "a")
+    };
+    assert!(plan.keys.add(&Secret::new("tg-trusted".into()), trusted));
+    let (world, _) = world_with(plan, scripts.collect());
+    let of = |tenant| {
+        let auth = ("authorization", "Bearer tg-trusted");
+        let headers = [auth, ("idempotency-key", "k"), ("tollgate-tenant", tenant)];
+        let got = world.call_with(CHAT, BARE, &headers);
+        assert_eq!(got.status, 200, "{}", got.body);
+        header(&got, "tollgate-idempotent-replay") == "true"
+    };
+    let replays = ["acme", "umbrella", "acme", "umbrella"].map(of);
+    assert_eq!(replays, [false, false, true, true]);
+}
+
+#[test]
+fn a_listener_that_observes_leaves_keys_alone() {
+    let scripts = (0..2).map(|_| Ok(Script::json(200, ANSWER)));
+    let (world, _) = world_of(retaining(), scripts.collect());
+    let headers = [
+        ("authorization", "Bearer sk-theirs-0123456789"),
+        ("idempotency-key", "k"),
+    ];
+    for _ in 0..2 {
+        let caller = super::observe::watching(None);
+        let got = world.ask_as(caller, (http::Method::POST, CHAT, BARE), &headers);
+        assert_eq!((got.status, got.body.as_str()), (200, ANSWER));
+        assert_eq!(header(&got, "tollgate-loss"), "");
+    }
+    assert_eq!(world.sent().len(), 2);
+    let held = world.flow.replies.as_ref().expect("a lane").store().held();
+    assert_eq!(held.expect("readable").keys, 0);
+}
+
 #[test]
 fn a_key_is_new_once_its_time_is_over() {
     let scripts = (0..2).map(|_| Ok(Script::json(200, ANSWER)));

@@ -41,6 +41,7 @@ mod records;
 mod reload;
 mod rollout;
 mod rubbish;
+mod spend;
 mod upstream;
 mod virtual_keys;
 

@@ -34,6 +34,7 @@ fn spec(measure: Measure, limit: i64, pace: Pace, hold: Hold) -> QuotaSpec {
         overrides: Vec::new(),
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     }
 }
 
