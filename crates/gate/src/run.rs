@@ -104,9 +104,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         ..records.house(compiled.plan)
     };
     // Before the first call: what was spent counts.
-    let ledger = records.ledger.take();
-    let ledger_rounds = ledger.map(|it| it.follow(&house.counters, records.evidence.meter()));
-    let ledger_rounds = ledger_rounds.transpose()?;
+    records.follow_ledger(&house.counters)?;
     let start = Start {
         name: name.to_owned(),
         data_dir: data_dir.clone(),
@@ -135,8 +133,6 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     drop((key_rounds, rollout_rounds));
     replies.flush();
     records.close();
-    // Behind the last record, so that the next start reads little.
-    drop(ledger_rounds);
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",
         report.finished, report.cut
