@@ -22,6 +22,7 @@ mod plans;
 mod policy;
 mod roles;
 mod rollouts;
+mod spend;
 
 /// How long one question for the index may take, and how many there may be
 /// before a test is given up.
@@ -209,6 +210,7 @@ impl World {
             audit,
             keys: crate::keys::tests::desk(),
             find_key: Arc::new(policy::find),
+            counted: Arc::new(spend::counted),
             approvals,
             plans: plans.clone(),
             started_us: NOW_US - 5_000_000,

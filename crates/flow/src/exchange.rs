@@ -91,6 +91,8 @@ pub struct Exchange {
     pub(crate) warnings: Vec<String>,
     /// What it holds of limits and budgets.
     pub(crate) spending: Option<Box<Purse>>,
+    /// Its fingerprint, where a limit goes by that.
+    pub(crate) content: Option<Box<str>>,
     /// The model that is taken instead of the one that was asked for.
     pub(crate) instead: Option<Arc<str>>,
     /// Why the answer is less than what was asked for.
@@ -184,6 +186,7 @@ impl Flow {
             idempotent: None,
             warnings: Vec::new(),
             spending: None,
+            content: None,
             instead: None,
             degraded: None,
             stream_usage: false,

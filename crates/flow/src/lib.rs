@@ -54,6 +54,7 @@ pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
 pub use reply::{Cut, Reply, ReplyBody, ReplyStream};
 pub use spending::alerts::Alerts;
+pub use spending::lines::Lines;
 pub use tokens::{AskForKeys, Tokens};
 
 /// What every exchange of a worker needs.
@@ -79,6 +80,8 @@ pub struct Flow {
     pub approvals: Option<ApprovalLane>,
     /// Where limits and budgets are counted.
     pub counters: Arc<dyn Counters>,
+    /// Calls that wait for room.
+    pub lines: Arc<Lines>,
     /// Who is told of budgets.
     pub alerts: Arc<Alerts>,
     /// Where an exchange is noted before its first byte goes upstream, so that

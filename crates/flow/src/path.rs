@@ -99,6 +99,7 @@ impl Exchange {
                 Ok(arrived) => return Ok(arrived),
                 Err(fault) => {
                     self.note_failed(&fault);
+                    self.release_attempt();
                     let unfit = fault.kind == FaultKind::Unsupported;
                     if !unfit && !another_may_help(&fault) {
                         return Err(fault);

@@ -91,7 +91,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     reload::warn(&compiled.warnings, name);
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
-    let records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
+    let mut records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
     let keys = VirtualKeys::open(&data_dir)?;
     keys.show(records.evidence.meter());
     let key_rounds = keys.tend()?;
@@ -103,6 +103,10 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         approvals: Some(approvals.clone()),
         ..records.house(compiled.plan)
     };
+    // Before the first call: what was spent counts.
+    let ledger = records.ledger.take();
+    let ledger_rounds = ledger.map(|it| it.follow(&house.counters, records.evidence.meter()));
+    let ledger_rounds = ledger_rounds.transpose()?;
     let start = Start {
         name: name.to_owned(),
         data_dir: data_dir.clone(),
@@ -131,6 +135,8 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     drop((key_rounds, rollout_rounds));
     replies.flush();
     records.close();
+    // Behind the last record, so that the next start reads little.
+    drop(ledger_rounds);
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",
         report.finished, report.cut
@@ -190,6 +196,10 @@ fn operate(
         audit,
         keys: house.keys.admin(),
         find_key: policy::find_key(house.plan.clone(), house.keys.table()),
+        counted: {
+            let counters = house.counters.clone();
+            Arc::new(move || insight::budgets::Counted::of(&*counters))
+        },
         approvals: start.approvals.store().clone(),
         plans,
         started_us: RealClock::new().unix_us(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
-use flow::{Alerts, Flow, Handles};
+use flow::{Alerts, Flow, Handles, Lines};
 use meter::LocalCounters;
 use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
@@ -129,6 +129,8 @@ pub(crate) struct House {
     pub(crate) approvals: Option<ApprovalLane>,
     /// Where limits and budgets are counted.
     pub(crate) counters: Arc<LocalCounters>,
+    /// Calls that wait for room.
+    pub(crate) lines: Arc<Lines>,
     /// Who is told of budgets.
     pub(crate) alerts: Arc<Alerts>,
     /// Where exchanges under way are noted.
@@ -286,6 +288,7 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         approvals: house.approvals.clone(),
         counters: house.counters.clone(),
         alerts: house.alerts.clone(),
+        lines: house.lines.clone(),
         inflight: Some(house.inflight.clone()),
         replies: house.replies.clone(),
     };
@@ -404,6 +407,7 @@ impl Records {
             keys: VirtualKeys::default(),
             approvals: None,
             counters: Arc::default(),
+            lines: Arc::default(),
             alerts: Arc::new(Alerts::new(crate::say)),
             inflight: self.inflight(),
             replies: None,

@@ -45,15 +45,18 @@ const WITH_EXAMPLES: &[&str] = &[
     "docs/evidence.md",
     "docs/idempotency.md",
     "docs/keys.md",
+    "docs/limits.md",
     "docs/metadata.md",
     "docs/metering.md",
     "docs/models.md",
     "docs/observe.md",
     "docs/plans.md",
     "docs/policy.md",
+    "docs/prices.md",
     "docs/providers.md",
     "docs/quickstart.md",
     "docs/sandbox.md",
+    "docs/spend.md",
     "docs/streaming.md",
 ];
 

@@ -3,6 +3,7 @@
 //!
 //! Pure: files come in through [`Sources`], randomness through [`Given`].
 
+mod brakes;
 mod endpoint;
 mod idempotency;
 mod identity;

@@ -42,8 +42,9 @@ pub use prices::{
 pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
 pub(crate) use provider::{SIGNING_FIELD, dialect_names};
 pub use quota::{
-    AnswerEntry, Answers, BudgetEntry, DimensionName, ExceptionEntry, InputBound, MeasureName,
-    OnlyEntry, QueueEntry, RateLimitEntry, ReservationEntry, ThresholdEntry, WindowName,
+    AnswerEntry, Answers, BrakeEntry, BudgetEntry, DimensionName, ExceptionEntry, InputBound,
+    MeasureName, OnlyEntry, QueueEntry, RateLimitEntry, RepeatsEntry, ReservationEntry,
+    ThresholdEntry, VelocityEntry, WindowName,
 };
 pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
 pub use text::{Bytes, MASK, Millis, Named, SecretText};
@@ -94,6 +95,9 @@ pub struct Document {
     /// Budgets: tokens or money that can be spent in a window.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<BudgetEntry>,
+    /// Brakes on what runs away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub brakes: Vec<BrakeEntry>,
     /// How much is reserved for a call before it is made.
     pub reservation: ReservationEntry,
     /// Answers that the gateway gives itself where a budget says so, by name.

@@ -48,7 +48,9 @@ pub use approvals::{
 pub use asked::{Asked, Unasked};
 pub use cabinet::Cabinet;
 pub use changes::{ChangeError, ChangeLog};
-pub use index::{Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, RecordIndex, Row};
+pub use index::{
+    Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, Leg, LimitHit, RecordIndex, Row,
+};
 pub use inflight::{
     DeadTable, Inflight, InflightError, InflightHealth, InflightOptions, InflightRow,
     InflightState, InflightTable, Tables, Tag,

@@ -93,6 +93,7 @@ impl World {
             approvals: None,
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
+            lines: Arc::default(),
             inflight: None,
             replies: None,
         });

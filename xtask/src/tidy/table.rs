@@ -104,6 +104,11 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reason: "An attempt is made for a candidate; decisions still come from judge.",
     },
     Departure {
+        room: "insight",
+        imports: "meter",
+        reason: "Reports show counters, and price history under other prices.",
+    },
+    Departure {
         room: "admin",
         imports: "evidence",
         reason: "The admin API shows records and metrics, whose formats evidence owns.",

@@ -257,6 +257,7 @@ impl World {
             approvals: Some(lane),
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
+            lines: Arc::default(),
             inflight: None,
             replies: Some(replies.expect("a thread")),
         });

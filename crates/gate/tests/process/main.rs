@@ -29,6 +29,7 @@ mod identity;
 mod issuer;
 mod labels;
 mod leaving;
+mod ledger;
 mod lending;
 mod limits;
 mod listeners;
@@ -40,6 +41,7 @@ mod records;
 mod reload;
 mod rollout;
 mod rubbish;
+mod spend;
 mod upstream;
 mod virtual_keys;
 

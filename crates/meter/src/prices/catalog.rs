@@ -11,6 +11,7 @@
 //! [`Sheet`]. Blank lines and lines that begin with `#` mean nothing.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use contract::glob;
@@ -29,11 +30,17 @@ const FAULTS_MAX: usize = 100;
 const NAME_BYTES_MAX: usize = 256;
 
 /// A table of prices.
-#[derive(Debug)]
 pub struct Catalog {
     sources: Vec<Source>,
     digest: [u8; 32],
     shelves: HashMap<Box<str>, Shelf>,
+}
+
+/// In short: it has thousands of lines.
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Catalog({} kinds)", self.shelves.len())
+    }
 }
 
 /// Where prices come from.

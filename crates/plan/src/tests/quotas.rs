@@ -194,3 +194,29 @@ fn bad_budgets_are_told_what_to_write() {
         ],
     );
 }
+
+#[test]
+fn a_brake_is_a_limit_that_follows_the_usual() {
+    let all = quotas(
+        "brakes:\n\
+         - name: b\n  velocity: {times: 10, over: 5m, baseline: 1d, at_least: 1.00}\n\
+         \x20 repeats: {limit: 30, per: 1m}\n",
+    );
+    let names: Vec<&str> = all.iter().map(|it| &*it.name).collect();
+    assert_eq!(names, ["b.usual", "b", "b.repeats"]);
+    let usual = all[1].usual.as_ref().expect("what is usual");
+    let subject = meter::Subject::default();
+    assert_eq!(usual.baseline.counter(&subject), all[0].counter(&subject));
+    // A day of 288 dollars is a dollar in five minutes; ten times that.
+    let limit = usual.limit(288_000_000_000);
+    assert!((9_999_000_000..=10_000_000_000).contains(&limit), "{limit}");
+    check(
+        "providers: {sandbox: {}}\nbrakes:\n- {name: a}\n",
+        &[(
+            3,
+            3,
+            "it does not say what it looks at",
+            "add `velocity`, `repeats`, or both",
+        )],
+    );
+}
