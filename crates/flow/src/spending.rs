@@ -182,6 +182,8 @@ impl Exchange {
             let taken: Vec<_> = spending.draws.drain(before..).collect();
             let mut none = taken.iter().map(|(draw, _)| (draw, 0));
             self.flow.counters.settle(&mut none);
+            let freed = taken.iter().map(|(draw, _)| draw.counter);
+            self.flow.lines.freed(freed);
         }
         noted
     }

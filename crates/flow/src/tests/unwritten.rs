@@ -74,6 +74,7 @@ fn quota(name: &str, measure: Measure, by: Dimension) -> QuotaSpec {
         overrides: Vec::new(),
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     }
 }
 
