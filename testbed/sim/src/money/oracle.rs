@@ -28,6 +28,8 @@ pub(super) struct Entry {
     /// It counts no more, although it was taken: the permit of a process that
     /// died, or what died with it by declaration.
     pub(super) gone: bool,
+    /// It was settled in an earlier process.
+    pub(super) is_old: bool,
 }
 
 impl Entry {
@@ -49,6 +51,8 @@ impl Entry {
     fn debt(&self) -> i64 {
         match (self.settled, self.draw.measure) {
             (Some(_), Measure::Concurrency) | (None, _) => 0,
+            // Debt is told since the start of the process.
+            (Some(_), _) if self.is_old => 0,
             (Some(settled), _) => settled.saturating_sub(self.draw.amount).max(0),
         }
     }
@@ -190,6 +194,13 @@ impl Oracle {
                 )
             });
             self.drawn(nth, &scope, now_us, draw);
+            let is_tokens = matches!(
+                want.quota.measure,
+                Measure::InputTokens | Measure::OutputTokens | Measure::Tokens
+            );
+            self.demand(!is_tokens || want.amount > 0, "reserved", || {
+                format!("x{exchange} reserved nothing of {}", want.quota.name)
+            });
             if let Pace::Gcra { period_us, .. } = self.quotas[nth].pace {
                 let cell = period_us / limit.max(1).unsigned_abs();
                 let leak = self.leaks.entry((nth, scope.clone())).or_default();
@@ -205,6 +216,7 @@ impl Oracle {
                 provider: provider.clone(),
                 settled: None,
                 gone: false,
+                is_old: false,
             });
         }
     }
@@ -419,6 +431,7 @@ impl Oracle {
         // Cells and permits pass by themselves.
         self.leaks.clear();
         for entry in &mut self.entries {
+            entry.is_old = true;
             let own = rows.entry(entry.exchange).or_default();
             let at = own.iter().position(|row| is_row(row, entry));
             let row = at.map(|at| own.remove(at));

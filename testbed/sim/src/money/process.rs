@@ -9,13 +9,13 @@ use access::{Consumer, KeyRing};
 use arc_swap::ArcSwap;
 use contract::Secret;
 use contract::seams::{Clock, Wire};
-use evidence::{Evidence, LogLine, Meter, Outcome, Record, Reservation};
+use evidence::{Evidence, Ledger, LogLine, Meter, Outcome, Record};
 use flow::{Flow, Handles};
 use meter::{Book, Counters, Draw, LocalCounters, Measure, QuotaKind, Quotas, Span};
 use plan::Plan;
 use store::{InflightOptions, InflightState, InflightTable, Journal};
 
-use super::life::{Disk, Life, LifeInflight, LifeJournal, LifeWire, Shared, lock};
+use super::life::{Disk, Life, LifeInflight, LifeJournal, LifeWire, Shared};
 use super::mutant::{Bent, Careless, MoneyMutant};
 use super::oracle::Oracle;
 use super::price::{self, Line};
@@ -61,7 +61,7 @@ impl Process {
             in_use: AtomicU64::new(0),
         };
         let journal = LifeJournal(Arc::new(shared));
-        let (counters, bent) = counters(outside, &life);
+        let (counters, bent) = counters(outside, &journal, &life);
         let on_head = move |exchange| bent.on_head(&world::key_id(exchange));
         let wire: Arc<dyn Wire> = Arc::new(LifeWire {
             inner: outside.wire.clone(),
@@ -97,6 +97,7 @@ impl Process {
             approvals: None,
             counters,
             alerts: Arc::default(),
+            lines: Arc::default(),
             inflight: Some(Arc::new(inflight)),
             replies: None,
         };
@@ -109,8 +110,13 @@ impl Process {
     }
 }
 
-fn counters(outside: &Outside, life: &Arc<Life>) -> (Arc<dyn Counters>, Arc<Bent>) {
-    let local: Arc<dyn Counters> = Arc::new(LocalCounters::new(rebuilt(&lock(&outside.disk))));
+fn counters(
+    outside: &Outside,
+    journal: &dyn Journal,
+    life: &Arc<Life>,
+) -> (Arc<dyn Counters>, Arc<Bent>) {
+    let book = rebuilt(journal, outside.clock.unix_us());
+    let local: Arc<dyn Counters> = Arc::new(LocalCounters::new(book));
     let mutant = outside.mutant;
     let clock = outside.clock.clone();
     let bent = Arc::new(Bent {
@@ -201,41 +207,34 @@ pub(super) fn recover(disk: &mut Disk, table: &InflightTable, mutant: MoneyMutan
     }
 }
 
-/// The counters of a ledger: what was settled, and what was reserved by those
-/// of whom nothing else is known. Permits and cells pass by themselves.
-fn rebuilt(disk: &Disk) -> Book {
+/// The counters of a journal, by its ledger: what was settled, and what was
+/// reserved by those of whom nothing else is known. Permits and cells pass by
+/// themselves.
+fn rebuilt(journal: &dyn Journal, now_us: u64) -> Book {
+    let mut ledger = Ledger::default();
+    let mut cursor = journal.cursor(1, None).expect("memory can be read");
+    while let Some(entry) = cursor.next_entry().expect("memory can be read") {
+        ledger.take(&entry, now_us);
+    }
     let mut book = Book::default();
-    for record in records(disk) {
-        for row in &record.reservations {
-            let Some(draw) = draw(row) else { continue };
-            book.restore(&draw);
-            book.settle(&draw, row.settled.unwrap_or(row.reserved));
-        }
+    for (window, total) in ledger.totals() {
+        let draw = Draw {
+            quota: total.quota.clone(),
+            kind: QuotaKind::named(&total.kind).expect("kinds of this version"),
+            measure: Measure::named(&total.measure).expect("measures of this version"),
+            counter: window.counter,
+            scope: total.scope.clone(),
+            span: Span {
+                from_us: window.from_us,
+                until_us: window.until_us,
+            },
+            after_us: total.after_us,
+            amount: 0,
+            level: 0,
+            limit: 0,
+            whole_us: None,
+        };
+        book.credit(&draw, total.settled);
     }
     book
-}
-
-fn draw(row: &Reservation) -> Option<Draw> {
-    let kinds = [QuotaKind::RateLimit, QuotaKind::Budget];
-    let measure = Measure::named(&row.measure)?;
-    let span = Span {
-        from_us: row.from_us,
-        until_us: row.until_us,
-    };
-    if measure == Measure::Concurrency || span == Span::NONE {
-        return None;
-    }
-    Some(Draw {
-        quota: row.quota.clone(),
-        kind: kinds.into_iter().find(|kind| kind.name() == row.kind)?,
-        measure,
-        counter: row.counter,
-        scope: row.scope.clone(),
-        span,
-        after_us: row.after_us,
-        amount: row.reserved,
-        level: row.level,
-        limit: row.limit,
-        whole_us: None,
-    })
 }

@@ -4,8 +4,8 @@
 use dialects::{DIALECTS, Unsupported};
 use http::{HeaderName, HeaderValue};
 use meter::{
-    Action, CalendarUnit, Dimension, Hold, Measure, Override, Pace, QuotaKind, QuotaSpec, Scope,
-    Threshold, Window,
+    Action, CalendarUnit, Dimension, Hold, Measure, Override, Pace, Queue, QuotaKind, QuotaSpec,
+    Scope, Threshold, Window,
 };
 use plan::LossPolicy;
 use serde_json::Value;
@@ -266,8 +266,20 @@ fn quota(nth: usize, tenants: usize, chance: &mut Chance) -> QuotaSpec {
         overrides: overrides.into_iter().collect(),
         thresholds: thresholds(kind, &scope, chance),
         scope,
-        queue: None,
+        queue: queue(measure, chance),
+        usual: None,
     }
+}
+
+/// Calls wait where room comes back soon.
+fn queue(measure: Measure, chance: &mut Chance) -> Option<Queue> {
+    let waits = matches!(measure, Measure::Concurrency | Measure::Requests);
+    (waits && chance.one_in(3)).then(|| Queue {
+        wait_ms: 500 + chance.below(8_000),
+        length: 1 + chance.below(3) as u32,
+        first: Vec::new(),
+        last: Vec::new(),
+    })
 }
 
 fn thresholds(kind: QuotaKind, scope: &Scope, chance: &mut Chance) -> Vec<Threshold> {
