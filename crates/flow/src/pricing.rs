@@ -92,13 +92,15 @@ impl Exchange {
         let mut kept = Vec::with_capacity(candidates.len());
         let mut why: Option<Fault> = None;
         let mut worst_cost = Money::ZERO;
+        // Of one answer, as is the cap that goes to the provider.
+        let mut output = bound.output;
         for candidate in candidates.iter() {
             let provider = self.plan.providers[candidate.provider].clone();
             let found = self.price(&provider, &candidate.model);
             let worst = found
                 .map_err(|none| unpriced(&none))
                 .map(|price| Worst { price, bound });
-            let fitted = worst.and_then(|worst| self.fit(&worst, most, &mut amounts.output));
+            let fitted = worst.and_then(|worst| self.fit(&worst, most, &mut output));
             match fitted {
                 Ok(cost) => {
                     worst_cost = worst_cost.max(cost);
@@ -126,12 +128,13 @@ impl Exchange {
         if kept.len() < candidates.len() {
             *candidates = kept.into();
         }
+        amounts.output = amounts.output.min(output.saturating_mul(bound.choices));
         amounts.cost = worst_cost.0;
         Ok(())
     }
 
     /// Fits a candidate into what the caller wants to spend: as it is, or with
-    /// a smaller output. `output` is what all candidates may give.
+    /// a smaller output. `output` is what one answer of all candidates may have.
     fn fit(
         &mut self,
         worst: &Worst,

@@ -163,11 +163,29 @@ impl Exchange {
         };
         let admitted = admitted.map_err(Ok)?;
         self.note_breaches(&admitted.would_refuse);
-        let mut spending = Box::<Purse>::default();
-        spending.bound = bound;
-        spending.take(admitted, None, self.now_us());
-        self.spending = Some(spending);
-        self.note_under_way().map_err(Err)
+        self.spending = Some(Box::new(Purse {
+            bound,
+            ..Purse::default()
+        }));
+        self.take_admitted(admitted, None).map_err(Err)
+    }
+
+    /// Holds what was admitted, or nothing of it where it cannot be written
+    /// down.
+    fn take_admitted(&mut self, admitted: Admitted, attempt: Option<u32>) -> Result<(), Fault> {
+        let now_us = self.now_us();
+        let spending = self.spending.get_or_insert_default();
+        let before = spending.draws.len();
+        spending.take(admitted, attempt, now_us);
+        let noted = self.note_under_way();
+        if let (Err(_), Some(spending)) = (&noted, &mut self.spending) {
+            let taken: Vec<_> = spending.draws.drain(before..).collect();
+            let mut none = taken.iter().map(|(draw, _)| (draw, 0));
+            self.flow.counters.settle(&mut none);
+            let freed = taken.iter().map(|(draw, _)| draw.counter);
+            self.flow.lines.freed(freed);
+        }
+        noted
     }
 
     /// The limits and budgets that are about the call.
@@ -328,10 +346,7 @@ impl Exchange {
         match self.admit_to(&plan, &subject, &bound.unwrap_or_default()) {
             Ok(admitted) => {
                 self.note_breaches(&admitted.would_refuse);
-                let now_us = self.now_us();
-                let spending = self.spending.get_or_insert_default();
-                spending.take(admitted, Some(nth), now_us);
-                self.note_under_way()
+                self.take_admitted(admitted, Some(nth))
             }
             Err(refused) => {
                 let first = match &refused {

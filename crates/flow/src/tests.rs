@@ -14,6 +14,7 @@ mod refused;
 mod rollout;
 mod rules;
 mod spending;
+mod unwritten;
 mod usage;
 mod world;
 

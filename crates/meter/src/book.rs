@@ -225,7 +225,7 @@ impl Book {
             return Err(Refused::Breached(breaches));
         }
         if self.buckets.len() + new > self.buckets_max {
-            self.sweep(now_us);
+            self.let_go(now_us, |bucket| bucket.drop_passed(now_us));
             if self.buckets.len() + new > self.buckets_max {
                 return Err(Refused::Full);
             }
@@ -418,10 +418,15 @@ impl Book {
         self.buckets.is_empty()
     }
 
-    /// Lets go of windows that have passed and hold nothing that is reserved.
+    /// Lets go of windows that passed as long ago as they last and hold nothing
+    /// that is reserved. Until then a clock may be set back into them.
     pub fn sweep(&mut self, now_us: u64) {
+        self.let_go(now_us, |bucket| bucket.drop_old(now_us));
+    }
+
+    fn let_go(&mut self, now_us: u64, drops: impl Fn(&mut Bucket)) {
         self.buckets.retain(|_, bucket| {
-            bucket.drop_passed(now_us);
+            drops(bucket);
             !bucket.pieces.is_empty() || bucket.next_us > now_us
         });
     }
@@ -432,7 +437,7 @@ impl Bucket {
     fn piece(&mut self, span: Span) -> &mut Piece {
         let known = self.pieces.iter().position(|piece| piece.span == span);
         let at = known.unwrap_or_else(|| {
-            self.drop_passed(span.from_us);
+            self.drop_old(span.from_us);
             self.pieces.push(Piece {
                 span,
                 settled: 0,
@@ -443,10 +448,25 @@ impl Bucket {
         &mut self.pieces[at]
     }
 
+    /// Drops the pieces that count no more.
     fn drop_passed(&mut self, now_us: u64) {
+        self.drop_after(now_us, |_| 0);
+    }
+
+    /// Drops those that would count no more either if the clock were set back
+    /// by as much as their window lasts.
+    fn drop_old(&mut self, now_us: u64) {
+        let after_us = self.after_us;
+        self.drop_after(now_us, |span| {
+            span.until_us.saturating_sub(span.from_us).max(after_us)
+        });
+    }
+
+    fn drop_after(&mut self, now_us: u64, kept_us: impl Fn(&Span) -> u64) {
         let after_us = self.after_us;
         self.pieces.retain(|piece| {
-            let is_over = piece.span.until_us.saturating_add(after_us) <= now_us;
+            let ends_us = piece.span.until_us.saturating_add(after_us);
+            let is_over = ends_us.saturating_add(kept_us(&piece.span)) <= now_us;
             let is_empty = piece.span == Span::ALWAYS && piece.settled == 0;
             piece.reserved > 0 || !is_over && !is_empty
         });

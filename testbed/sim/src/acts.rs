@@ -117,7 +117,21 @@ pub(crate) struct Part<'a> {
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) stream: bool,
     pub(crate) answer_bytes_max: usize,
+    pub(crate) told: Told,
     pub(crate) chance: &'a mut Chance,
+}
+
+/// What an answer says of the tokens that it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Plausible figures.
+    Plain,
+    /// Nothing.
+    Missing,
+    /// That it took none.
+    Zero,
+    /// Far more than the call can have taken.
+    Huge,
 }
 
 /// Longest pauses of a healthy script together, milliseconds: below every
@@ -275,7 +289,8 @@ fn answer(act: Act, script: &mut Script, part: &mut Part<'_>) {
         status: 200,
         headers,
     };
-    let said = answers::answer(part.dialect, part.who, part.chance);
+    let mut said = answers::answer(part.dialect, part.who, part.chance);
+    answers::tell(&mut said, part.told);
     let frames = if streamed {
         let frames = answers::frames(part.dialect, said, part.chance);
         streamed_body(act, frames, part)

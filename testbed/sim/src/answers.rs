@@ -11,6 +11,7 @@ use contract::event::Delta;
 use contract::{Answer, Event, Operation, Usage, UsageSource};
 use dialects::{Asked, Dialect, Route};
 
+use crate::acts::Told;
 use crate::chance::Chance;
 use crate::ledger::Who;
 use crate::seen;
@@ -69,6 +70,22 @@ pub(crate) fn answer(dialect: &dyn Dialect, who: Who, chance: &mut Chance) -> Ch
             ..Usage::default()
         }),
         ..ChatAnswer::default()
+    }
+}
+
+/// Bends what an answer says of its tokens.
+pub(crate) fn tell(answer: &mut ChatAnswer, told: Told) {
+    let usage = |input, output| Usage {
+        input,
+        output,
+        source: UsageSource::Provider,
+        ..Usage::default()
+    };
+    match told {
+        Told::Plain => {}
+        Told::Missing => answer.usage = None,
+        Told::Zero => answer.usage = Some(usage(0, 0)),
+        Told::Huge => answer.usage = Some(usage(40_000_000, 9_000_000)),
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn all(world: &World) -> End {
 }
 
 /// One caller, from its request to the end.
-async fn call(world: &World, index: usize) {
+pub(crate) async fn call(world: &World, index: usize) {
     let plan = &world.scenario.exchanges[index];
     world.clock.sleep_ms(plan.start_ms).await;
     world.note_ask(index);

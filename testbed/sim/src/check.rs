@@ -82,7 +82,6 @@ pub(crate) fn all(world: &World, end: End) -> Vec<Violation> {
 
 /// What holds for the run as a whole.
 fn house(world: &World, records: &[Record], findings: &mut Findings) {
-    use store::Journal;
     let health = world.journal.health();
     findings.demand(health.abandoned == 0, "one-record", || {
         format!("{} slots were abandoned", health.abandoned)

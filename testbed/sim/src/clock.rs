@@ -19,6 +19,8 @@ pub(crate) struct SimClock(Arc<Mutex<Time>>);
 #[derive(Default)]
 struct Time {
     now_ns: u64,
+    /// Wall time, beside the time that passes: what jumps of it came to.
+    shift_us: i64,
     next_id: u64,
     alarms: BTreeMap<(u64, u64), Waker>,
 }
@@ -43,6 +45,11 @@ impl SimClock {
         true
     }
 
+    /// Sets the wall clock, forward or back. Nobody who waits notices.
+    pub(crate) fn jump(&self, by_us: i64) {
+        self.time().shift_us += by_us;
+    }
+
     /// An alarm in `ms` milliseconds.
     pub(crate) fn after_ms(&self, ms: u64) -> Box<dyn Alarm> {
         self.alarm(self.now().plus_ms(ms))
@@ -61,7 +68,9 @@ impl Clock for SimClock {
     }
 
     fn unix_us(&self) -> u64 {
-        START_UNIX_US + self.now().0 / 1_000
+        let time = self.time();
+        let passed = START_UNIX_US + time.now_ns / 1_000;
+        passed.saturating_add_signed(time.shift_us)
     }
 
     fn alarm(&self, at: Ticks) -> Box<dyn Alarm> {

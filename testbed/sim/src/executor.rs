@@ -26,6 +26,8 @@ pub(crate) enum End {
     Stuck,
     /// Somebody never stops waking itself.
     Restless,
+    /// It was told to stop.
+    Stopped,
 }
 
 struct Flag(AtomicBool);
@@ -38,13 +40,28 @@ impl Wake for Flag {
 
 /// Runs the tasks to their end.
 pub(crate) fn run(tasks: Vec<Task<'_>>, clock: &SimClock, chance: &mut Chance) -> End {
+    run_until(tasks, clock, chance, &mut |_| false)
+}
+
+/// Runs the tasks to their end, or until `stops` says so, which is asked
+/// before each poll with their number so far. What is left of the tasks is
+/// dropped.
+pub(crate) fn run_until(
+    tasks: Vec<Task<'_>>,
+    clock: &SimClock,
+    chance: &mut Chance,
+    stops: &mut dyn FnMut(u64) -> bool,
+) -> End {
     let mut live: Vec<(Task<'_>, Arc<Flag>)> = tasks
         .into_iter()
         .map(|task| (task, Arc::new(Flag(AtomicBool::new(true)))))
         .collect();
-    for _ in 0..POLLS_MAX {
+    for nth in 0..POLLS_MAX {
         if live.is_empty() {
             return End::Done;
+        }
+        if stops(nth) {
+            return End::Stopped;
         }
         let woken: Vec<usize> = (0..live.len())
             .filter(|&index| live[index].1.0.load(SeqCst))

@@ -19,6 +19,7 @@ mod expect;
 mod heard;
 mod journal;
 mod ledger;
+pub mod money;
 mod mutant;
 mod scenario;
 mod seen;

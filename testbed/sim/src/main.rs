@@ -1,10 +1,11 @@
-//! A long run of the simulation: `tollgate-sim --seeds 1000000 --from 0`.
+//! A long run of the simulation: `tollgate-sim --seeds 1000000 --from 0`, and
+//! with `--money` of the one about limits, budgets and crashes.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tollgate_sim::{Mutant, report, simulate};
+use tollgate_sim::{Mutant, Run, money};
 
 /// Seeds between two lines of progress.
 const PROGRESS_SEEDS: u64 = 10_000;
@@ -20,9 +21,28 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
+    /// Run the simulation of money: limits, budgets, prices, crashes.
+    #[arg(long)]
+    money: bool,
     /// Print the trace of each seed; for one seed at a time.
     #[arg(long)]
     trace: bool,
+}
+
+impl Arguments {
+    fn run(&self, seed: u64) -> Run {
+        match self.money {
+            true => money::simulate(seed, money::MoneyMutant::None),
+            false => tollgate_sim::simulate(seed, Mutant::None),
+        }
+    }
+
+    fn report(&self, seed: u64, run: &Run) -> String {
+        match self.money {
+            true => money::report(seed, run),
+            false => tollgate_sim::report(seed, run),
+        }
+    }
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -31,13 +51,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut failures = 0;
     for nth in 0..arguments.seeds {
         let seed = arguments.from.wrapping_add(nth);
-        let run = simulate(seed, Mutant::None);
+        let run = arguments.run(seed);
         if arguments.trace {
             out.write_all(run.trace.as_bytes())?;
         }
         if !run.violations.is_empty() {
             failures += 1;
-            writeln!(out, "{}", report(seed, &run))?;
+            writeln!(out, "{}", arguments.report(seed, &run))?;
         }
         if failures >= FAILURES_MAX {
             writeln!(out, "giving up after {failures} failing seeds")?;

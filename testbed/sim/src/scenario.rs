@@ -4,7 +4,7 @@ use contract::FaultKind;
 use dialects::{DIALECTS, Dialect, Unsupported};
 use plan::LossPolicy;
 
-use crate::acts::{self, Act, Part, Script};
+use crate::acts::{self, Act, Part, Script, Told};
 use crate::asks::{self, Ask, SHAPES, Shape, Wish};
 use crate::chance::Chance;
 use crate::ledger::Who;
@@ -149,7 +149,13 @@ fn exchange_plan(exchange: usize, answer_bytes_max: usize, chance: &mut Chance) 
                 exchange,
                 candidate,
             };
-            candidate_plan(who, front, stream, answer_bytes_max, &mut chance.fork())
+            let door = Door {
+                front,
+                stream,
+                answer_bytes_max,
+                told: Told::Plain,
+            };
+            candidate_plan(who, door, &mut chance.fork())
         })
         .collect();
     ExchangePlan {
@@ -165,7 +171,7 @@ fn exchange_plan(exchange: usize, answer_bytes_max: usize, chance: &mut Chance) 
     }
 }
 
-fn manner(chance: &mut Chance) -> Manner {
+pub(crate) fn manner(chance: &mut Chance) -> Manner {
     match chance.below(10) {
         0..=4 => Manner::ReadsAll,
         5 => Manner::Slow {
@@ -181,13 +187,23 @@ fn manner(chance: &mut Chance) -> Manner {
     }
 }
 
-fn candidate_plan(
-    who: Who,
-    front: &'static dyn Dialect,
-    stream: bool,
-    answer_bytes_max: usize,
-    chance: &mut Chance,
-) -> CandidatePlan {
+/// What the candidates of an exchange have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Door {
+    pub(crate) front: &'static dyn Dialect,
+    pub(crate) stream: bool,
+    pub(crate) answer_bytes_max: usize,
+    pub(crate) told: Told,
+}
+
+/// One way to serve an exchange.
+pub(crate) fn candidate_plan(who: Who, door: Door, chance: &mut Chance) -> CandidatePlan {
+    let Door {
+        front,
+        stream,
+        answer_bytes_max,
+        told,
+    } = door;
     if chance.one_in(16) {
         return CandidatePlan {
             kind: "sandbox",
@@ -224,6 +240,7 @@ fn candidate_plan(
             dialect: spoken,
             stream,
             answer_bytes_max,
+            told,
             chance,
         },
     );

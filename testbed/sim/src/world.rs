@@ -39,11 +39,20 @@ pub(crate) struct World {
     pub(crate) clock: SimClock,
     pub(crate) ledger: Ledger,
     pub(crate) flow: Arc<Flow>,
-    pub(crate) journal: Arc<SimJournal>,
+    pub(crate) journal: Arc<dyn Journal>,
     heard: RefCell<Vec<Heard>>,
 }
 
-struct SimDice(Mutex<Chance>);
+/// What a world is played on.
+pub(crate) struct Stage {
+    pub(crate) clock: SimClock,
+    pub(crate) ledger: Ledger,
+    pub(crate) flow: Arc<Flow>,
+    pub(crate) journal: Arc<dyn Journal>,
+}
+
+/// Chance for the flow.
+pub(crate) struct SimDice(pub(crate) Mutex<Chance>);
 
 impl Dice for SimDice {
     fn roll(&self) -> u64 {
@@ -88,8 +97,26 @@ impl World {
             inflight: None,
             replies: None,
         });
+        let stage = Stage {
+            clock,
+            ledger,
+            flow,
+            journal,
+        };
+        Self::on(stage, scenario, mutant)
+    }
+
+    /// The world of a scenario, on a stage.
+    pub(crate) fn on(stage: Stage, scenario: Scenario, mutant: Mutant) -> Self {
+        let Stage {
+            clock,
+            ledger,
+            flow,
+            journal,
+        } = stage;
+        let heard = scenario.exchanges.iter().map(|_| Heard::default());
         Self {
-            heard: RefCell::new((0..count).map(|_| Heard::default()).collect()),
+            heard: RefCell::new(heard.collect()),
             scenario,
             mutant,
             clock,
@@ -163,7 +190,7 @@ pub(crate) fn key_id(index: usize) -> String {
     format!("k{index}")
 }
 
-fn sim_wire(scenario: &mut Scenario, clock: &SimClock, ledger: &Ledger) -> SimWire {
+pub(crate) fn sim_wire(scenario: &mut Scenario, clock: &SimClock, ledger: &Ledger) -> SimWire {
     let mut scripts = std::collections::BTreeMap::new();
     let mut restless = Vec::new();
     for (x, exchange) in scenario.exchanges.iter().enumerate() {
@@ -181,7 +208,8 @@ fn sim_wire(scenario: &mut Scenario, clock: &SimClock, ledger: &Ledger) -> SimWi
     }
 }
 
-fn plan(scenario: &Scenario) -> Plan {
+/// The plan of a scenario.
+pub(crate) fn plan(scenario: &Scenario) -> Plan {
     let mut keys = KeyRing::new([1; 32]);
     let mut models = ModelTable::default();
     let mut providers = Vec::new();

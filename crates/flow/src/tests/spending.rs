@@ -648,6 +648,24 @@ fn max_cost_caps_the_output_or_refuses_by_how_much() {
     );
 }
 
+/// A cap is one of each answer; what is reserved is for all of them.
+#[test]
+fn max_cost_over_several_answers_reserves_for_all_of_them() {
+    let mut tokens = limit(Measure::OutputTokens, 1_000_000);
+    tokens.name = "out".into();
+    let world = priced_world(vec![tokens], vec![whole()]);
+    let three = HI_100.replace("\"max_tokens\"", "\"n\":3,\"max_tokens\"");
+    let got = call_at_most(&world, "0.0011", &three);
+    assert_eq!(got.status, 200, "{}", got.body);
+    let sent = &world.sent()[0];
+    let cap = sent.split("\"max_tokens\":").nth(1).expect("a cap");
+    let cap = cap.split([',', '}']).next().expect("digits");
+    let cap: i64 = cap.parse().expect("a number");
+    assert!(cap < 100, "{sent}");
+    let record = world.records().pop().expect("a record");
+    assert_eq!(record.reservations[0].reserved, 3 * cap);
+}
+
 #[test]
 fn max_cost_goes_to_a_cheaper_candidate() {
     let mut plan = plan(&[("openai", "openai_chat")]);

@@ -127,6 +127,24 @@ fn what_was_reserved_in_a_window_is_settled_there() {
     assert_eq!(again.draws[0].level, 40);
 }
 
+/// Found by the simulation: a window that had passed was forgotten at once, and
+/// a clock that was set back over its end spent it a second time.
+#[test]
+fn a_clock_that_is_set_back_over_the_end_of_a_window_spends_nothing_twice() {
+    let sliding = Pace::Window(Window::Sliding { length_ms: 60_000 });
+    // A sliding window is empty again once it has passed whole.
+    for (pace, later) in [(fixed(60), 70 * SECOND), (sliding, 125 * SECOND)] {
+        let budget = quota(Measure::Cost, 100, pace);
+        let mut book = Book::default();
+        let first = ask(&mut book, 59 * SECOND, "ann", &[(&budget, 80)]).expect("fits");
+        book.settle(&first.draws[0], 80);
+        let next = ask(&mut book, later, "ann", &[(&budget, 10)]).expect("a new window");
+        book.settle(&next.draws[0], 10);
+        book.sweep(later);
+        assert!(ask(&mut book, 59 * SECOND, "ann", &[(&budget, 80)]).is_err());
+    }
+}
+
 #[test]
 fn a_sliding_window_never_holds_more_than_its_limit() {
     let pace = Pace::Window(Window::Sliding { length_ms: 16_000 });
