@@ -104,6 +104,11 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reason: "An attempt is made for a candidate; decisions still come from judge.",
     },
     Departure {
+        room: "store-remote",
+        imports: "meter",
+        reason: "Shared counters stand behind the seam of meter and take its words.",
+    },
+    Departure {
         room: "admin",
         imports: "evidence",
         reason: "The admin API shows records and metrics, whose formats evidence owns.",
