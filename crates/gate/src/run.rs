@@ -96,9 +96,11 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     keys.show(records.evidence.meter());
     let key_rounds = keys.tend()?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
+    let counting = crate::counters::open(shape.counters.as_ref(), records.evidence.meter())?;
     let house = House {
         keys,
         approvals: Some(approvals.clone()),
+        counters: counting.counters.clone(),
         ..records.house(compiled.plan)
     };
     let start = Start {
@@ -127,6 +129,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
     drop((key_rounds, rollout_rounds));
+    counting.close();
     records.close();
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",

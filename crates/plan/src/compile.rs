@@ -3,6 +3,7 @@
 //!
 //! Pure: files come in through [`Sources`], randomness through [`Given`].
 
+mod counters;
 mod endpoint;
 mod identity;
 mod keys;
@@ -26,6 +27,7 @@ use crate::interpolate::Sources;
 use crate::load::Draft;
 use crate::plan::{OperationBytes, Plan, Settings};
 
+pub use counters::SharedCounters;
 pub use listeners::{ClientCa, Listener, TlsFiles, Where};
 
 /// What a compilation is given besides the document.
@@ -56,6 +58,8 @@ pub struct Compiled {
     pub edge: EdgeLimits,
     /// Records.
     pub evidence: EvidenceSettings,
+    /// How counters are shared; `None`: each process counts for itself.
+    pub counters: Option<SharedCounters>,
     /// Log lines.
     pub log: LogEntry,
     /// The end.
@@ -118,6 +122,7 @@ impl Compiled {
             ("workers", self.workers != newer.workers),
             ("limits (of connections)", self.edge != newer.edge),
             ("evidence", self.evidence != newer.evidence),
+            ("counters", self.counters != newer.counters),
             ("log", self.log != newer.log),
             ("drain", self.drain != newer.drain),
         ];
@@ -153,6 +158,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let policy = policy::compile(document, &mut findings);
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
     let quotas = quotas::compile(document, &models, &mut findings);
+    let counters = counters::compile(document, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &given.digest_key);
     warn_of_nobody(document, &mut findings);
@@ -192,6 +198,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             flush_ms: document.evidence.flush_ms,
             index: document.evidence.index,
         },
+        counters,
         log: document.log,
         drain: DrainTimes {
             unready_before_ms: document.drain.unready_before.0,

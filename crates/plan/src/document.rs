@@ -4,6 +4,7 @@
 //! Deliberately not here: what follows from it (`compile`).
 
 mod admin;
+mod counters;
 mod identity;
 mod key;
 mod limits;
@@ -22,6 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry};
+pub use counters::{CountersBackend, CountersEntry, CountersUnavailable};
 pub use identity::{
     AnonymousEntry, CertificateEntry, ClaimsEntry, FixedEntry, ForwardedIn, IdentityEntry,
     IssuerEntry, MatchEntry, OneOrMore, RequiredClaim,
@@ -85,6 +87,9 @@ pub struct Document {
     /// Budgets: tokens or money that can be spent in a window.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<BudgetEntry>,
+    /// Where limits and budgets are counted: here, or together with other
+    /// replicas.
+    pub counters: CountersEntry,
     /// How much is reserved for a call before it is made.
     pub reservation: ReservationEntry,
     /// Answers that the gateway gives itself where a budget says so, by name.
@@ -118,6 +123,9 @@ impl Document {
         }
         for (nth, key) in self.keys.iter().enumerate() {
             see(format!("keys[{nth}].secret"), &key.secret);
+        }
+        if let Some(url) = &self.counters.url {
+            see("counters.url".to_owned(), url);
         }
         for (nth, credential) in self.admin.credentials.iter().enumerate() {
             see(

@@ -72,6 +72,12 @@ impl SharedCounters {
         Ok(Self { inner, line })
     }
 
+    /// Gives back what is held and not used. To be called when no call is
+    /// under way any more.
+    pub fn close(&self) {
+        self.line.close();
+    }
+
     /// What it comes to.
     pub fn figures(&self) -> Figures {
         let held = self.inner.shares().held();

@@ -5,8 +5,8 @@
 //! round of upkeep has reached it again.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ const ORDERS_MAX: usize = 1_024;
 const GOING_MAX: usize = 64;
 /// Time between two rounds of upkeep, and between two attempts to connect.
 const ROUND: Duration = Duration::from_millis(100);
+/// Rounds between two in which windows that have passed are let go of.
+const SWEEP: u64 = 100;
 
 /// A call, and who waits for it.
 pub(crate) struct Order {
@@ -30,10 +32,12 @@ pub(crate) struct Order {
     pub(crate) answer: oneshot::Sender<Option<Status>>,
 }
 
-/// The thread; it ends when it is dropped, having given back what is held.
+/// The thread; it ends when it is closed or dropped, having given back what is
+/// held.
 pub(crate) struct Line {
-    orders: Option<mpsc::Sender<Order>>,
-    thread: Option<JoinHandle<()>>,
+    orders: mpsc::Sender<Order>,
+    is_closed: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Line {
@@ -43,45 +47,52 @@ impl Line {
     /// No thread can be started.
     pub(crate) fn start(inner: Arc<Inner>, url: ValkeyUrl) -> io::Result<Self> {
         let (orders, heard) = mpsc::channel(ORDERS_MAX);
+        let is_closed = Arc::<AtomicBool>::default();
+        let told = is_closed.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let thread = std::thread::Builder::new()
             .name("counters".to_owned())
-            .spawn(move || runtime.block_on(carry(inner, url, heard)))?;
+            .spawn(move || runtime.block_on(carry(inner, url, (heard, told))))?;
         Ok(Self {
-            orders: Some(orders),
-            thread: Some(thread),
+            orders,
+            is_closed,
+            thread: Mutex::new(Some(thread)),
         })
     }
 
     /// Hands a call over; gives it back where there is no room.
     pub(crate) fn send(&self, order: Order) -> Result<(), Call> {
-        let Some(orders) = &self.orders else {
-            return Err(order.call);
-        };
-        orders
-            .try_send(order)
-            .map_err(|full| full.into_inner().call)
+        let sent = self.orders.try_send(order);
+        sent.map_err(|full| full.into_inner().call)
     }
-}
 
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.orders = None;
-        if let Some(thread) = self.thread.take() {
+    /// Gives back what is held, and waits for it.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Relaxed);
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
             // A thread that panicked has said so itself.
             drop(thread.join());
         }
     }
 }
 
-async fn carry(inner: Arc<Inner>, url: ValkeyUrl, mut orders: mpsc::Receiver<Order>) {
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+async fn carry(inner: Arc<Inner>, url: ValkeyUrl, line: (mpsc::Receiver<Order>, Arc<AtomicBool>)) {
+    let (mut orders, is_closed) = line;
     let mut link = Link {
         inner,
         url,
         connection: None,
         is_told: false,
+        rounds: 0,
     };
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -99,7 +110,10 @@ async fn carry(inner: Arc<Inner>, url: ValkeyUrl, mut orders: mpsc::Receiver<Ord
                 }
                 None => break,
             },
-            _ = rounds.tick() => link.tend().await,
+            _ = rounds.tick() => match is_closed.load(Relaxed) {
+                true => break,
+                false => link.tend().await,
+            },
         }
     }
     link.leave().await;
@@ -111,6 +125,7 @@ struct Link {
     connection: Option<Arc<Connection>>,
     /// The operator was told that the server is away.
     is_told: bool,
+    rounds: u64,
 }
 
 impl Link {
@@ -171,7 +186,15 @@ impl Link {
                 Err(fault) => return self.lost(&fault),
             }
         }
-        let calls = self.inner.shares().tend(self.inner.at());
+        let at = self.inner.at();
+        let calls = {
+            let mut shares = self.inner.shares();
+            self.rounds = self.rounds.wrapping_add(1);
+            if self.rounds.is_multiple_of(SWEEP) {
+                shares.sweep(at.now_us);
+            }
+            shares.tend(at)
+        };
         for some in calls.chunks(GOING_MAX) {
             self.run(some.to_vec()).await;
         }
