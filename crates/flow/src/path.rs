@@ -91,7 +91,7 @@ impl Exchange {
     ) -> Result<Arrived, Fault> {
         let mut told: Option<Fault> = None;
         for candidate in candidates {
-            if let Err(fault) = self.reserve_attempt(candidate) {
+            if let Err(fault) = self.reserve_attempt(candidate).await {
                 told.get_or_insert(fault);
                 continue;
             }

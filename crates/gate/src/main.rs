@@ -12,6 +12,7 @@ mod admin_door;
 mod approvals;
 mod banner;
 mod config;
+mod counters;
 mod door;
 mod edge;
 mod figures;

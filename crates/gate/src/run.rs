@@ -97,10 +97,12 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let key_rounds = keys.tend()?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
     let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
+    let counting = crate::counters::open(shape.counters.as_ref(), records.evidence.meter())?;
     let house = House {
         keys,
         replies: Some(replies.clone()),
         approvals: Some(approvals.clone()),
+        counters: counting.counters.clone(),
         ..records.house(compiled.plan)
     };
     // Before the first call: what was spent counts.
@@ -132,6 +134,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let report = gateway.run();
     drop((key_rounds, rollout_rounds));
     replies.flush();
+    counting.close();
     records.close();
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",

@@ -14,9 +14,11 @@ use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
 use flow::{Alerts, Flow, Handles, Lines};
 use meter::LocalCounters;
+use flow::{Alerts, Flow, Handles};
+use meter::{Counters, LocalCounters};
 use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
-    Plan, Where,
+    Plan, SharedCounters, Where,
 };
 use store::{ApprovalLane, Inflight, ReplyLane};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
@@ -71,6 +73,8 @@ pub(crate) struct Shape {
     pub(crate) data_dir: Option<PathBuf>,
     /// Where and how records are kept.
     pub(crate) evidence: EvidenceSettings,
+    /// How counters are shared.
+    pub(crate) counters: Option<SharedCounters>,
     /// Log lines.
     pub(crate) log: LogEntry,
 }
@@ -85,6 +89,7 @@ impl Shape {
             ("workers", self.workers != other.workers),
             ("limits (of connections)", self.edge != other.edge),
             ("evidence", self.evidence != other.evidence),
+            ("counters", self.counters != other.counters),
             ("log", self.log != other.log),
             ("drain", self.drain != other.drain),
         ];
@@ -103,6 +108,7 @@ impl Shape {
             drain: compiled.drain,
             data_dir: compiled.data_dir.clone(),
             evidence: compiled.evidence.clone(),
+            counters: compiled.counters.clone(),
             log: compiled.log,
         }
     }
@@ -131,6 +137,7 @@ pub(crate) struct House {
     pub(crate) counters: Arc<LocalCounters>,
     /// Calls that wait for room.
     pub(crate) lines: Arc<Lines>,
+    pub(crate) counters: Arc<dyn Counters>,
     /// Who is told of budgets.
     pub(crate) alerts: Arc<Alerts>,
     /// Where exchanges under way are noted.
@@ -408,6 +415,7 @@ impl Records {
             approvals: None,
             counters: Arc::default(),
             lines: Arc::default(),
+            counters: Arc::new(LocalCounters::default()),
             alerts: Arc::new(Alerts::new(crate::say)),
             inflight: self.inflight(),
             replies: None,
