@@ -96,7 +96,6 @@ impl Exchange {
             }
         }
         let mut refused = match self.admit_in_line(asking, &mut candidates, sizes).await {
-        let mut refused = match self.admit_sized(asking, &mut candidates, sizes).await {
             Ok(()) => return Ok(Reserved::Go(candidates)),
             Err(refused) => refused?,
         };

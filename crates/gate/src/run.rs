@@ -11,7 +11,7 @@ use admin::{AdminKey, AdminState};
 use cli::{PlanOwner, ServeArgs};
 use contract::Secret;
 use contract::seams::Clock;
-use plan::Kept;
+use plan::{Discovery, Kept};
 use store::ApprovalLane;
 use transport::RealClock;
 
@@ -19,6 +19,7 @@ use crate::admin_door::AdminDoor;
 use crate::banner::{self, Banner};
 use crate::config::{Loaded, Loader, Overrides, locate, watch};
 use crate::edge::listen::Address;
+use crate::edge::workers::DrainReport;
 use crate::key_file;
 use crate::plans::{Keeping, catch_up};
 use crate::policy;
@@ -85,9 +86,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     } = loaded;
     // It holds secrets, and nothing needs it any more.
     drop(document);
-    for note in discovery.iter().flat_map(|discovery| &discovery.notes) {
-        crate::say(note);
-    }
+    tell_found(discovery.as_ref());
     reload::warn(&compiled.warnings, name);
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
@@ -106,7 +105,9 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         ..records.house(compiled.plan)
     };
     // Before the first call: what was spent counts.
-    records.follow_ledger(&house.counters)?;
+    if let Some(local) = &counting.local {
+        records.follow_ledger(local)?;
+    }
     let start = Start {
         name: name.to_owned(),
         data_dir: data_dir.clone(),
@@ -136,11 +137,21 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     replies.flush();
     counting.close();
     records.close();
+    tell_stopped(&report);
+    Ok(())
+}
+
+fn tell_found(discovery: Option<&Discovery>) {
+    for note in discovery.iter().flat_map(|discovery| &discovery.notes) {
+        crate::say(note);
+    }
+}
+
+fn tell_stopped(report: &DrainReport) {
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",
         report.finished, report.cut
     ));
-    Ok(())
 }
 
 /// What the gateway starts with.

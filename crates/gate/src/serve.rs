@@ -12,9 +12,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
-use flow::{Alerts, Flow, Handles, Lines};
-use meter::LocalCounters;
 use flow::{Alerts, Flow, Handles};
+use flow::{Alerts, Flow, Handles, Lines};
 use meter::{Counters, LocalCounters};
 use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
@@ -134,10 +133,9 @@ pub(crate) struct House {
     /// The way to approvals, if any are kept.
     pub(crate) approvals: Option<ApprovalLane>,
     /// Where limits and budgets are counted.
-    pub(crate) counters: Arc<LocalCounters>,
+    pub(crate) counters: Arc<dyn Counters>,
     /// Calls that wait for room.
     pub(crate) lines: Arc<Lines>,
-    pub(crate) counters: Arc<dyn Counters>,
     /// Who is told of budgets.
     pub(crate) alerts: Arc<Alerts>,
     /// Where exchanges under way are noted.
@@ -413,7 +411,6 @@ impl Records {
             issuers: IssuerKeys::default(),
             keys: VirtualKeys::default(),
             approvals: None,
-            counters: Arc::default(),
             lines: Arc::default(),
             counters: Arc::new(LocalCounters::default()),
             alerts: Arc::new(Alerts::new(crate::say)),

@@ -144,13 +144,7 @@ impl Compiled {
 pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnostic>> {
     let document = &draft.document;
     let mut findings = Findings::default();
-    if matches!(document.providers, Providers::Auto) {
-        findings.error(
-            "providers",
-            "`providers: auto` was not filled in",
-            "write the providers out",
-        );
-    }
+    refuse_auto(document, &mut findings);
     let (data, admin) = listeners::compile(document, &mut findings);
     let upstreams = upstreams::compile(document.providers.named(), given.sources, &mut findings);
     let models = models::compile(document, &mut findings);
@@ -212,6 +206,16 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
         },
         warnings: findings,
     })
+}
+
+fn refuse_auto(document: &Document, findings: &mut Findings) {
+    if matches!(document.providers, Providers::Auto) {
+        findings.error(
+            "providers",
+            "`providers: auto` was not filled in",
+            "write the providers out",
+        );
+    }
 }
 
 fn warn_of_no_provider(document: &Document, findings: &mut Findings) {

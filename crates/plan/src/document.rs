@@ -4,8 +4,8 @@
 //! Deliberately not here: what follows from it (`compile`).
 
 mod admin;
-mod idempotency;
 mod counters;
+mod idempotency;
 mod identity;
 mod key;
 mod limits;
@@ -25,8 +25,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry};
-pub use idempotency::{IdempotencyEntry, OnUnknown, Retain};
 pub use counters::{CountersBackend, CountersEntry, CountersUnavailable};
+pub use idempotency::{IdempotencyEntry, OnUnknown, Retain};
 pub use identity::{
     AnonymousEntry, CertificateEntry, ClaimsEntry, FixedEntry, ForwardedIn, IdentityEntry,
     IssuerEntry, MatchEntry, OneOrMore, RequiredClaim,

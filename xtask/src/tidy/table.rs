@@ -107,6 +107,8 @@ pub(super) const DEPARTURES: &[Departure] = &[
         room: "insight",
         imports: "meter",
         reason: "Reports show counters, and price history under other prices.",
+    },
+    Departure {
         room: "store-remote",
         imports: "meter",
         reason: "Shared counters stand behind the seam of meter and take its words.",

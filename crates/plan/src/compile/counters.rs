@@ -54,7 +54,23 @@ pub(super) fn compile(document: &Document, findings: &mut Findings) -> Option<Sh
             }
             None
         }
-        CountersBackend::Valkey => shared(entry, findings),
+        CountersBackend::Valkey => {
+            refuse_velocity(document, findings);
+            shared(entry, findings)
+        }
+    }
+}
+
+/// What is usual is not known where a replica holds only its shares.
+fn refuse_velocity(document: &Document, findings: &mut Findings) {
+    for (nth, brake) in document.brakes.iter().enumerate() {
+        if brake.velocity.is_some() {
+            findings.error(
+                format!("brakes[{nth}].velocity"),
+                "what is usual cannot be told from counters that replicas share",
+                "leave `velocity` out, or write `counters: {backend: local}`",
+            );
+        }
     }
 }
 

@@ -289,5 +289,6 @@ fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
         wanted: want.amount,
         free_us: look.free_us,
         never: look.never,
+        queue: want.quota.queue.clone(),
     }
 }
