@@ -92,7 +92,7 @@ fn rows(oracle: &mut Oracle, records: &[Record]) {
     type Row = (String, String, (u64, u64), i64, Option<i64>);
     let mut ledger: Vec<Row> = Vec::new();
     for row in records.iter().flat_map(|record| &record.reservations) {
-        let counts = row.until_us != 0 && row.measure != "concurrency" && row.settled != Some(0);
+        let counts = row.until_us != 0 && row.measure != "concurrency" && row.amount() != 0;
         ledger.extend(counts.then(|| {
             (
                 row.quota.to_string(),
@@ -168,7 +168,8 @@ fn one(oracle: &mut Oracle, (world, plot): (&World, &Plot), exchange: usize, rec
                     .any(|part| part == format!("provider={to}"))
             };
             let unsent = attempt.is_none();
-            if !lost && !is_own && !(unsent && row.settled == Some(0)) {
+            let is_released = unsent && row.settled == Some(0);
+            if !(lost || is_own || is_released) {
                 oracle.add("row", text(&format!("the attempt went to {to}")));
             }
         }

@@ -90,7 +90,7 @@ pub(super) struct Oracle {
     leaks: BTreeMap<(usize, String), Leak>,
     /// The clock was set back, so that a refusal by cells may be stricter.
     latest_us: u64,
-    set_back: bool,
+    was_set_back: bool,
     pub(super) found: Vec<Violation>,
 }
 
@@ -120,11 +120,12 @@ impl Oracle {
         (subject, wants): (&Subject<'_>, &[Want<'_>]),
         came: &Result<Admitted, Refused>,
     ) {
-        self.set_back |= now_us < self.latest_us;
+        self.was_set_back |= now_us < self.latest_us;
         self.latest_us = self.latest_us.max(now_us);
         let Some(exchange) = (0..64).find(|nth| key_id(*nth) == subject.key) else {
             return self.add("subject", format!("nobody has the key {}", subject.key));
         };
+        self.set_back(now_us, subject, wants);
         let provider = subject.attempt.map(|attempt| attempt.provider.to_owned());
         self.complete(exchange, subject, wants);
         match &provider {
@@ -143,6 +144,17 @@ impl Oracle {
             Err(Refused::Breached(_)) => self.refused(now_us, exchange, subject, wants),
             Err(Refused::Full | Refused::Unavailable) => {
                 self.add("refused", format!("x{exchange} was refused for no reason"));
+            }
+        }
+    }
+
+    /// A clock that was set back: what is full leaks from here on.
+    fn set_back(&mut self, now_us: u64, subject: &Subject<'_>, wants: &[Want<'_>]) {
+        for want in wants {
+            let nth = self.index(&want.quota.name);
+            let scope = scope_of(&self.quotas[nth], subject);
+            if let Some(leak) = self.leaks.get_mut(&(nth, scope)) {
+                leak.seen_us = leak.seen_us.min(now_us);
             }
         }
     }
@@ -270,7 +282,7 @@ impl Oracle {
             let leak = self.leaks.get(&(nth, scope.to_owned()));
             let full = leak.map_or(0, |leak| leak.at(now_us));
             let fits = full + cell <= cell * burst;
-            return (fits, fits && !self.set_back);
+            return (fits, fits && !self.was_set_back);
         }
         let (least, most) = self.level(nth, scope, now_us);
         let fits = |level: i64| level.saturating_add(amount) <= limit;
