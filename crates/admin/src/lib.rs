@@ -27,6 +27,7 @@ mod reading;
 mod records;
 mod reply;
 mod routes;
+mod spend;
 mod status;
 mod tail;
 mod throttle;
@@ -51,7 +52,10 @@ pub use openapi::document as openapi;
 pub use plans::{Applied, Candidate, Compile, Hands, Plans, Put, rollout_figures};
 pub use policy::{CallFacts, Explain, FindKey, Subject};
 pub use reply::Reply;
-pub use routes::{ADMINS, AUDITORS, Access, OPERATORS, READERS, ROUTES, Resource, Route, Scope};
+pub use routes::{
+    ADMINS, AUDITORS, Access, OPERATORS, READERS, ROUTES, Report, Resource, Route, Scope,
+};
+pub use spend::TakeCounted;
 pub use versions::{How, RolloutEnd, Version, Versions};
 
 use follow::Seats;
@@ -87,6 +91,8 @@ pub struct AdminState {
     pub keys: KeyDesk,
     /// Finds keys whose calls are to be explained.
     pub find_key: FindKey,
+    /// What limits and budgets count.
+    pub counted: TakeCounted,
     /// Approvals.
     pub approvals: Arc<dyn Approvals>,
     /// Versions of the plan.
@@ -268,6 +274,21 @@ impl Api {
                     policy::explain(&state.find_key, &body, &by).unwrap_or_else(|fault| fault)
                 }))
             }
+            Resource::Report(report) => {
+                let (state, by, params) = (self.state.clone(), asked.by, asked.params);
+                let run = move |body: Bytes| {
+                    let asked = spend::Asked {
+                        state: &state,
+                        by: &by,
+                        params: &params,
+                    };
+                    spend::answer(report, &asked, &body)
+                };
+                Ok(match asked.route.body_bytes_max {
+                    0 => work(move || run(Bytes::new())),
+                    _ => taking(asked.route, run),
+                })
+            }
             Resource::Audit => {
                 let question = AuditQuestion::of(&asked.params, asked.by.now_us)?;
                 let audit = self.state.audit.clone();
@@ -383,6 +404,7 @@ impl Api {
             | Resource::ApprovalGive
             | Resource::ApprovalDeny
             | Resource::PolicyExplain
+            | Resource::Report(_)
             | Resource::Audit => Ok(work(move || either(state.plans.one(&digest)))),
         }
     }
@@ -419,6 +441,7 @@ impl Api {
                 | Resource::ApprovalGive
                 | Resource::ApprovalDeny
                 | Resource::PolicyExplain
+                | Resource::Report(_)
                 | Resource::Probe
                 | Resource::OpenApi
                 | Resource::Metrics

@@ -60,7 +60,7 @@ impl Params {
         self.get(name).map(str::to_owned)
     }
 
-    fn number(&self, name: &str) -> Result<Option<u64>, Reply> {
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Reply> {
         let parse = |text: &str| {
             text.parse()
                 .map_err(|_| bad(name, "it must be a whole number"))
@@ -194,7 +194,7 @@ fn statuses(text: &str) -> Option<(Option<u16>, Option<u16>)> {
     Some((Some(status), Some(status)))
 }
 
-fn time(params: &Params, name: &str, now_us: u64) -> Result<Option<u64>, Reply> {
+pub(crate) fn time(params: &Params, name: &str, now_us: u64) -> Result<Option<u64>, Reply> {
     let Some(text) = params.get(name) else {
         return Ok(None);
     };

@@ -5,10 +5,13 @@
 
 mod approvals;
 mod policy;
+mod spend;
 mod words;
 
 use http::Method;
 use plan::Role;
+
+pub use spend::Report;
 
 use words::{
     AUDIT_FILTERS, CANDIDATE, DOCUMENT_BYTES_MAX, EXPECTED, FILTERS, JSON, KEY_BODY_BYTES_MAX,
@@ -86,6 +89,8 @@ pub enum Resource {
     PolicyExplain,
     /// The audit journal.
     Audit,
+    /// A report about money.
+    Report(Report),
     /// Versions of the plan.
     Plans,
     /// One version of the plan.
@@ -437,6 +442,12 @@ pub const ROUTES: &[Route] = &[
     approvals::APPROVE,
     approvals::DENY,
     policy::EXPLAIN,
+    spend::SPEND,
+    spend::REFUSALS,
+    spend::MODELS,
+    spend::BUDGETS,
+    spend::RECONCILE,
+    spend::REPRICE,
     Route {
         roles: AUDITORS,
         params: AUDIT_FILTERS,

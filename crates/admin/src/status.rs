@@ -112,6 +112,7 @@ struct StatusView<'a> {
     in_flight: u64,
     open_streams: u64,
     journal: JournalView,
+    inflight: Option<InflightView>,
     index: Option<IndexView>,
     connections: ConnectionFigures,
     listeners: Vec<ListenerFigures>,
@@ -143,6 +144,17 @@ struct JournalView {
     clipped: u64,
     lost_after_close: u64,
     failing: Option<FailingView>,
+}
+
+/// The table of exchanges under way.
+#[derive(Serialize)]
+struct InflightView {
+    rows: u64,
+    ending: u64,
+    slots_max: u64,
+    refused: u64,
+    errors: u64,
+    dropped: u64,
 }
 
 #[derive(Serialize)]
@@ -208,6 +220,14 @@ pub(crate) fn status(state: &AdminState, by: &By) -> Reply {
                 error: failing.error,
             }),
         },
+        inflight: meter.inflight().map(|health| InflightView {
+            rows: health.rows,
+            ending: health.ending,
+            slots_max: health.slots_max,
+            refused: health.refused,
+            errors: health.errors,
+            dropped: health.dropped,
+        }),
         index: state.index.load_full().map(|index| {
             let status = index.status();
             IndexView {

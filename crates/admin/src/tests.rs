@@ -22,6 +22,7 @@ mod plans;
 mod policy;
 mod roles;
 mod rollouts;
+mod spend;
 
 /// How long one question for the index may take, and how many there may be
 /// before a test is given up.
@@ -209,6 +210,7 @@ impl World {
             audit,
             keys: crate::keys::tests::desk(),
             find_key: Arc::new(policy::find),
+            counted: Arc::new(spend::counted),
             approvals,
             plans: plans.clone(),
             started_us: NOW_US - 5_000_000,
@@ -798,6 +800,8 @@ fn the_page_about_logs_lists_every_metric_and_every_route() {
     meter.plan_in_force("0123");
     meter.rollout_share(Some(("4567", 0.1)));
     meter.watch_index(world.index.clone().unwrap());
+    let table = store::InflightTable::in_memory(store::InflightOptions::default());
+    meter.watch_inflight(Arc::new(table));
     let lines = Arc::new(store::LineWriter::start(std::io::sink(), 1).unwrap());
     let journal = world.evidence.journal().clone();
     let _watched = Evidence::new(journal, meter.clone(), LogLine::Off, Some(lines));

@@ -13,7 +13,9 @@ mod keys;
 mod logs;
 mod plan;
 mod policy;
+mod prices;
 mod serve;
+mod spend;
 mod status;
 
 use std::io::Write;
@@ -40,7 +42,12 @@ pub use policy::{
     ExplainArgs, PolicyArgs, PolicyCommand, PolicyTestArgs, explain_running,
     print as print_explanation,
 };
+pub use prices::{PricesArgs, PricesCheckArgs, PricesCommand, PricesDiffArgs, PricesShowArgs};
 pub use serve::{PlanOwner, ServeArgs};
+pub use spend::{
+    BudgetsArgs, ReconcileArgs, ReportArgs, ReportFormat, RepriceArgs, SpendArgs, SpendCommand,
+    SpendFormat, WithinArgs, budgets as read_budgets, run as run_spend,
+};
 pub use status::{StatusArgs, read as read_status};
 
 /// The command that was typed.
@@ -84,12 +91,18 @@ pub enum Command {
     Config(ConfigArgs),
     /// Explain what policy says of a call, or test it with cases.
     Policy(PolicyArgs),
+    /// Print what models cost, compare files of prices, and check them.
+    Prices(PricesArgs),
     /// Read the records of a running gateway.
     Logs(Box<LogsArgs>),
     /// Make, list, rotate and revoke keys of a running gateway.
     Keys(Box<KeysArgs>),
     /// List, approve and deny calls that wait for people.
     Approvals(Box<ApprovalsArgs>),
+    /// Report what was spent, on what, and what limits refused.
+    Spend(Box<SpendArgs>),
+    /// Show budgets and limits as they stand, and when they run out.
+    Budgets(BudgetsArgs),
     /// Show how a running gateway is: plan, connections, pools, records.
     Status(StatusArgs),
     /// Show, compare and change the plan of a running gateway.

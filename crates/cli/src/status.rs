@@ -78,6 +78,9 @@ fn page(status: &Value) -> String {
         ),
     );
     line("journal", journal(&status["journal"]));
+    if status["inflight"].is_object() {
+        line("on disk", inflight(&status["inflight"]));
+    }
     line("index", index(&status["index"]));
     for listener in items(&status["listeners"]) {
         let is = format!(
@@ -104,6 +107,29 @@ fn rollout(rollout: &Value) -> String {
         whom(rollout),
         tried + others
     )
+}
+
+/// Calls under way that a kill would not make us forget.
+fn inflight(inflight: &Value) -> String {
+    let mut told = format!(
+        "{} calls under way, {} ending, of {} rows",
+        number(&inflight["rows"]),
+        number(&inflight["ending"]),
+        number(&inflight["slots_max"])
+    );
+    for (name, words) in [
+        ("errors", "failed writes"),
+        ("refused", "rows refused"),
+        ("dropped", "rows without an end"),
+    ] {
+        match number(&inflight[name]) {
+            0 => {}
+            count => {
+                let _ = write!(told, ", {count} {words}");
+            }
+        }
+    }
+    told
 }
 
 fn journal(journal: &Value) -> String {

@@ -234,20 +234,40 @@ impl ServiceTier {
     /// The tier of a vendor's word for it, whatever its case. `None` for words
     /// that say none was chosen yet.
     pub fn of(word: &str) -> Option<Self> {
-        let word = word.trim().to_ascii_lowercase().replace('-', "_");
-        match word.as_str() {
-            "" | "auto" | "unspecified" | "traffic_type_unspecified" => None,
-            "default" | "standard" | "standard_only" | "on_demand" => Some(Self::Default),
-            "flex" | "on_demand_flex" => Some(Self::Flex),
-            "priority" | "on_demand_priority" | "performance" => Some(Self::Priority),
-            "fast" => Some(Self::Fast),
-            "batch" => Some(Self::Batch),
-            "scale" | "reserved" | "provisioned" | "provisioned_throughput" => {
-                Some(Self::Provisioned)
-            }
-            _ => Some(Self::Other),
-        }
+        let known = TIER_WORDS.iter().find(|(known, _)| is_word(word, known));
+        known.map_or(Some(Self::Other), |(_, tier)| *tier)
     }
+}
+
+/// The vendors' words for tiers, in small letters.
+const TIER_WORDS: [(&str, Option<ServiceTier>); 20] = [
+    ("default", Some(ServiceTier::Default)),
+    ("standard", Some(ServiceTier::Default)),
+    ("standard_only", Some(ServiceTier::Default)),
+    ("on_demand", Some(ServiceTier::Default)),
+    ("flex", Some(ServiceTier::Flex)),
+    ("on_demand_flex", Some(ServiceTier::Flex)),
+    ("priority", Some(ServiceTier::Priority)),
+    ("on_demand_priority", Some(ServiceTier::Priority)),
+    ("performance", Some(ServiceTier::Priority)),
+    ("fast", Some(ServiceTier::Fast)),
+    ("batch", Some(ServiceTier::Batch)),
+    ("scale", Some(ServiceTier::Provisioned)),
+    ("reserved", Some(ServiceTier::Provisioned)),
+    ("provisioned", Some(ServiceTier::Provisioned)),
+    ("provisioned_throughput", Some(ServiceTier::Provisioned)),
+    ("", None),
+    ("auto", None),
+    ("unspecified", None),
+    ("service_tier_unspecified", None),
+    ("traffic_type_unspecified", None),
+];
+
+/// Whether a word is a known one, but for its case and its dashes. Streams
+/// repeat it in every piece, so nothing is copied.
+fn is_word(word: &str, known: &str) -> bool {
+    let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (a == b'-' && b == b'_');
+    word.len() == known.len() && word.bytes().zip(known.bytes()).all(same)
 }
 
 #[cfg(test)]

@@ -48,6 +48,7 @@ pub mod histogram;
 pub mod id;
 mod index_row;
 mod json;
+pub mod ledger;
 mod log_line;
 mod meter;
 pub mod record;
@@ -60,6 +61,7 @@ pub use evidence::{Evidence, Slot};
 pub use id::RequestId;
 pub use index_row::{extract, row};
 pub use json::{dangerous, rfc3339};
+pub use ledger::{CheckpointError, Ledger, LedgerTotal, LedgerWindow};
 pub use log_line::LogLine;
 pub use meter::{CONTENT_TYPE, InFlight, Meter, OpenStream, RouteHandles, RouteKey, Sample};
 pub use record::{

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use contract::{FaultKind, Origin, Usage};
-use store::{Inflight, Journal, LineWriter, RecordIndex};
+use contract::{FaultKind, Origin, Usage, UsageSource};
+use store::{Inflight, InflightHealth, Journal, LineWriter, RecordIndex};
 
 use crate::histogram::{EXCHANGE_US, Histogram, OVERHEAD_US};
 use crate::record::{FaultNote, Outcome, Record};
@@ -33,6 +33,8 @@ const TENANTS_MAX: usize = 500;
 const RULES_MAX: usize = 1_000;
 /// Most use cases (of a tenant) with metrics of their own. Callers name them.
 const USE_CASES_MAX: usize = 500;
+/// Most results of the idempotency stage.
+const REPEATS_MAX: usize = 16;
 /// Most outcomes of a reload, or of a roll-out.
 const RELOADS_MAX: usize = 16;
 
@@ -54,6 +56,14 @@ const TOKEN_CLASSES: [&str; 10] = [
     "audio_out",
     "image_in",
     "image_out",
+];
+/// Where usage comes from, in the order of its table.
+const SOURCES: [UsageSource; 5] = [
+    UsageSource::Missing,
+    UsageSource::ProviderInput,
+    UsageSource::ProviderOutput,
+    UsageSource::Provider,
+    UsageSource::Estimated,
 ];
 /// Origins in the order of the fault table.
 const ORIGINS: [Origin; 3] = [Origin::Client, Origin::Gateway, Origin::Provider];
@@ -79,10 +89,13 @@ pub struct Meter {
     faults: [[AtomicU64; ORIGINS.len()]; FaultKind::ALL.len()],
     outcomes: [AtomicU64; OUTCOMES.len()],
     recovered: AtomicU64,
+    usages: [AtomicU64; SOURCES.len()],
+    flawed: AtomicU64,
     in_flight: Arc<AtomicI64>,
     open_streams: Arc<AtomicI64>,
     reloads: Family<1, AtomicU64>,
     policy: Family<3, AtomicU64>,
+    idempotency: Family<1, AtomicU64>,
     /// Calls while a roll-out is on, by side and end.
     plan_calls: [[AtomicU64; End::ALL.len()]; Side::ALL.len()],
     rollouts: Family<1, AtomicU64>,
@@ -229,10 +242,13 @@ impl Meter {
             faults: Default::default(),
             outcomes: Default::default(),
             recovered: AtomicU64::new(0),
+            usages: Default::default(),
+            flawed: AtomicU64::default(),
             in_flight: Arc::default(),
             open_streams: Arc::default(),
             reloads: Family::new(["outcome"], 0, RELOADS_MAX),
             policy: Family::new(["mode", "verdict", "rule"], 2, RULES_MAX),
+            idempotency: Family::new(["result"], 0, REPEATS_MAX),
             plan_calls: Default::default(),
             rollouts: Family::new(["outcome"], 0, RELOADS_MAX),
             sides: ArcSwapOption::empty(),
@@ -295,9 +311,18 @@ impl Meter {
         }
         let outcome = OUTCOMES.iter().position(|known| *known == record.outcome);
         self.outcomes[outcome.unwrap_or_default()].fetch_add(1, Relaxed);
+        if !record.attempts.is_empty() {
+            self.count_usage(&record.usage);
+        }
         if let Some(fault) = &record.fault {
             self.count_fault(fault);
         }
+    }
+
+    fn count_usage(&self, usage: &Usage) {
+        let source = SOURCES.iter().position(|known| *known == usage.source);
+        self.usages[source.unwrap_or_default()].fetch_add(1, Relaxed);
+        self.flawed.fetch_add(usage.flawed.into(), Relaxed);
     }
 
     fn count_fault(&self, fault: &FaultNote) {
@@ -374,6 +399,12 @@ impl Meter {
         self.policy.get([mode, verdict, rule]).fetch_add(1, Relaxed);
     }
 
+    /// Counts a call with an idempotency key by what came of its key, such as
+    /// `first` or `replay`.
+    pub fn idempotency(&self, result: &'static str) {
+        self.idempotency.get([result]).fetch_add(1, Relaxed);
+    }
+
     /// Shows the lag of this index.
     pub fn watch_index(&self, index: Arc<RecordIndex>) {
         self.watched().index = Some(index);
@@ -382,6 +413,12 @@ impl Meter {
     /// Shows the rows of exchanges under way.
     pub fn watch_inflight(&self, inflight: Arc<dyn Inflight>) {
         self.watched().inflight = Some(inflight);
+    }
+
+    /// How the table of exchanges under way is doing, if there is one.
+    pub fn inflight(&self) -> Option<InflightHealth> {
+        let inflight = self.watched().inflight.clone();
+        inflight.map(|inflight| inflight.health())
     }
 
     /// Counts records that an earlier process began and this one wrote.

@@ -258,6 +258,23 @@ pub struct Reservation {
     pub attempt: Option<u32>,
 }
 
+/// The measure of which nothing is settled: permits come back by themselves.
+const CONCURRENCY: &str = "concurrency";
+
+impl Reservation {
+    /// Whether it counts for the ledger: cells and permits leave nothing to be
+    /// settled.
+    pub fn is_counted(&self) -> bool {
+        self.from_us < self.until_us && self.measure != CONCURRENCY
+    }
+
+    /// What it takes of its window: what it came to, or, as long as that is
+    /// not known, what was reserved.
+    pub fn amount(&self) -> i64 {
+        self.settled.unwrap_or(self.reserved).max(0)
+    }
+}
+
 /// When the steps of an attempt happened, in microseconds since arrival.
 /// `None` if the step was not reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use contract::Loss;
 use http::{HeaderValue, StatusCode};
 
+use crate::keyed::Replayed;
 use crate::reply::JSON;
 use crate::stream::Streaming;
 
@@ -18,6 +19,8 @@ pub(crate) enum Arrived {
     },
     /// A stream that has committed.
     Stream(Box<Streaming>),
+    /// The answer of an earlier call with the same key.
+    Replayed(Box<Replayed>),
 }
 
 impl Arrived {

@@ -59,7 +59,8 @@ impl Exchange {
         };
         let (outbound, prepared) = self.prepare(asking, candidate, &provider, dialect)?;
         self.mark_sent();
-        let inbound = self.flow.wire.send(outbound).await.map_err(wire_fault)?;
+        let sent = self.flow.wire.send(outbound).await;
+        let inbound = sent.map_err(|fault| wire_fault(self.note_unsent(fault)))?;
         self.mark_head(&inbound);
         if inbound.status.as_u16() >= 300 {
             return Err(self.refusal(&provider, prepared.dialect, inbound).await);

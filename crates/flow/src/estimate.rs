@@ -1,8 +1,8 @@
 //! Tokens of a request, estimated by its words: no tokenizer, no table, good
 //! enough for bounds and declared as an estimate.
 
-pub(crate) mod answer;
-mod request;
+pub(crate) mod guess;
+pub(crate) mod request;
 mod words;
 
 use contract::chat::{Chat, Part, PartKind, ToolKind};

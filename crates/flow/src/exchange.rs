@@ -25,9 +25,10 @@ use plan::{Plan, ProviderPlan, Rollout};
 use store::Ticket;
 
 use crate::Flow;
-use crate::estimate::answer::Guess;
+use crate::estimate::guess::Guess;
 use crate::faults::{internal, no_slot};
 use crate::held::{Approving, Held};
+use crate::keyed::Idempotent;
 use crate::purse::Purse;
 use crate::reply::{
     ATTEMPTS, CONTRACT, MODEL, PLAN, PROVIDER, REQUEST_ID, RETRY_AFTER_MS, Reply, ReplyBody,
@@ -84,10 +85,14 @@ pub struct Exchange {
     pub(crate) guess: Guess,
     /// What approvals of the call go by, where a rule may want one.
     pub(crate) approving: Option<Box<Approving>>,
+    /// What the call owes to its idempotency key, if it has one.
+    pub(crate) idempotent: Option<Box<Idempotent>>,
     /// Rules in mode `warn` that were broken.
     pub(crate) warnings: Vec<String>,
     /// What it holds of limits and budgets.
     pub(crate) spending: Option<Box<Purse>>,
+    /// Its fingerprint, where a limit goes by that.
+    pub(crate) content: Option<Box<str>>,
     /// The model that is taken instead of the one that was asked for.
     pub(crate) instead: Option<Arc<str>>,
     /// Why the answer is less than what was asked for.
@@ -178,8 +183,10 @@ impl Flow {
             output_cap: None,
             guess: Guess::default(),
             approving: None,
+            idempotent: None,
             warnings: Vec::new(),
             spending: None,
+            content: None,
             instead: None,
             degraded: None,
             stream_usage: false,
@@ -219,6 +226,7 @@ impl Exchange {
         if let ReplyBody::Whole(body) = &reply.body {
             self.record.bytes_out = body.len() as u64;
         }
+        self.keep_refusal(&reply);
         // A refusal promises nothing that a lost row could break.
         drop(self.finish(reply.status.as_u16(), outcome));
         reply
@@ -357,7 +365,8 @@ impl Exchange {
         self.record.outcome = outcome;
         self.settled_usage();
         self.price_usage();
-        self.settle_spending();
+        let tag = self.settle_spending();
+        self.settle_key(status, outcome);
         let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());
         let record = &mut self.record;
         record.status = status;
@@ -380,7 +389,13 @@ impl Exchange {
             use_case: record.who.use_case.as_deref().unwrap_or_default(),
         };
         let handles = self.flow.handles.of(self.flow.evidence.meter(), &key);
-        Some(slot.write(record, &handles))
+        let ticket = match (tag, &self.flow.inflight) {
+            (Some(tag), Some(inflight)) => slot.write_seen(record, &handles, |row, ticket| {
+                inflight.end(tag, row, ticket);
+            }),
+            (Some(_) | None, _) => slot.write(record, &handles),
+        };
+        Some(ticket)
     }
 }
 

@@ -17,7 +17,9 @@ mod exchange;
 mod faults;
 mod handles;
 mod held;
+mod idempotency;
 mod inspect;
+mod keyed;
 mod local;
 mod metadata;
 mod observe;
@@ -28,6 +30,7 @@ mod pricing;
 mod purse;
 mod reply;
 mod rollout;
+mod settled;
 mod spending;
 mod stream;
 mod tokens;
@@ -45,12 +48,13 @@ use evidence::Evidence;
 use meter::Counters;
 use plan::InForce;
 use providers::Loans;
-use store::{ApprovalLane, Inflight};
+use store::{ApprovalLane, Inflight, ReplyLane};
 
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
 pub use reply::{Cut, Reply, ReplyBody, ReplyStream};
 pub use spending::alerts::Alerts;
+pub use spending::lines::Lines;
 pub use tokens::{AskForKeys, Tokens};
 
 /// What every exchange of a worker needs.
@@ -76,11 +80,16 @@ pub struct Flow {
     pub approvals: Option<ApprovalLane>,
     /// Where limits and budgets are counted.
     pub counters: Arc<dyn Counters>,
+    /// Calls that wait for room.
+    pub lines: Arc<Lines>,
     /// Who is told of budgets.
     pub alerts: Arc<Alerts>,
     /// Where an exchange is noted before its first byte goes upstream, so that
     /// a process that is killed forgets nothing that was reserved.
     pub inflight: Option<Arc<dyn Inflight>>,
+    /// The way to the replies of earlier calls; where there is none, a call
+    /// with an idempotency key is refused.
+    pub replies: Option<ReplyLane>,
     /// Metric handles that were resolved before.
     pub handles: Handles,
 }

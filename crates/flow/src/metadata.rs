@@ -78,7 +78,7 @@ impl Exchange {
     }
 
     /// What was told and cannot be met is a loss, and is treated like one.
-    fn refuse_unmet(&self) -> Result<(), Fault> {
+    pub(crate) fn refuse_unmet(&self) -> Result<(), Fault> {
         match (self.plan.settings.losses, self.unmet.first()) {
             (LossPolicy::Refuse, Some(loss)) => Err(Fault::unsupported(format!(
                 "`{}` cannot be met: {}. Leave it out.",
@@ -106,7 +106,7 @@ fn unmet(field: Field, value: &str) -> Option<Loss> {
         | Field::UseCase
         | Field::DataClass
         | Field::Session
-        // No content is kept at all.
+        // No content is kept but answers for repeats, which go by it.
         | Field::Retention
         | Field::MaxTokens
         | Field::MaxCost

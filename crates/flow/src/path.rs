@@ -34,9 +34,11 @@ impl Exchange {
                 self.show_cost(&mut headers);
                 self.declare(&losses, &mut headers);
                 self.record.bytes_out = body.len() as u64;
+                self.keep(status, &headers, &body);
                 if let Some(ticket) = self.finish(status.as_u16(), Outcome::Complete) {
                     ticket.await;
                 }
+                self.kept().await;
                 Reply {
                     status,
                     headers,
@@ -44,6 +46,7 @@ impl Exchange {
                 }
             }
             Ok(Arrived::Stream(stream)) => stream.reply(self),
+            Ok(Arrived::Replayed(replayed)) => self.replay(*replayed).await,
             Err(fault) => self.refuse(&fault),
         }
     }
@@ -64,6 +67,9 @@ impl Exchange {
         self.note(&survey);
         self.take_metadata(survey.gateway)?;
         self.hold_output(&mut survey);
+        if let Some(replayed) = self.claim_key(doc.bytes()).await? {
+            return Ok(replayed);
+        }
         let mut asking = Asking {
             doc: &doc,
             survey,
@@ -93,6 +99,7 @@ impl Exchange {
                 Ok(arrived) => return Ok(arrived),
                 Err(fault) => {
                     self.note_failed(&fault);
+                    self.release_attempt();
                     let unfit = fault.kind == FaultKind::Unsupported;
                     if !unfit && !another_may_help(&fault) {
                         return Err(fault);

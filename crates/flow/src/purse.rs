@@ -6,6 +6,7 @@ pub(crate) mod told;
 
 use evidence::Reservation;
 use meter::{Admitted, Amounts, Draw, QuotaKind};
+use store::Tag;
 
 /// What a call holds of limits and budgets.
 #[derive(Default)]
@@ -16,9 +17,27 @@ pub(crate) struct Purse {
     pub(crate) bound: Amounts,
     /// What is told of rate limits.
     pub(crate) shown: Vec<told::Shown>,
+    /// The row of the table of calls under way.
+    pub(crate) tag: Option<Tag>,
 }
 
 impl Purse {
+    /// Whether something of it must outlive the process. Rate limits pass by
+    /// themselves, so what a killed process held of them need not.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.draws
+            .iter()
+            .any(|(draw, _)| draw.kind == QuotaKind::Budget)
+    }
+
+    /// The rows of the ledger, as long as nothing is known.
+    pub(crate) fn rows(&self) -> Vec<Reservation> {
+        let draws = self.draws.iter();
+        draws
+            .map(|(draw, attempt)| row(draw.clone(), *attempt, None))
+            .collect()
+    }
+
     /// Holds what was admitted.
     pub(crate) fn take(&mut self, admitted: Admitted, attempt: Option<u32>, now_us: u64) {
         for draw in admitted.draws {

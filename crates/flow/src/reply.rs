@@ -17,6 +17,8 @@ pub(crate) const APPROVAL: HeaderName = HeaderName::from_static("tollgate-approv
 pub(crate) const COST: HeaderName = HeaderName::from_static("tollgate-cost");
 pub(crate) const DEGRADED: HeaderName = HeaderName::from_static("tollgate-degraded");
 pub(crate) const WARN: HeaderName = HeaderName::from_static("tollgate-warn");
+pub(crate) const REPLAY: HeaderName = HeaderName::from_static("tollgate-idempotent-replay");
+pub(crate) const ORIGINAL: HeaderName = HeaderName::from_static("tollgate-original-request-id");
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 

@@ -12,6 +12,9 @@
 
 pub(crate) mod alerts;
 mod effects;
+mod fingerprint;
+pub(crate) mod lines;
+mod queue;
 
 use std::sync::Arc;
 
@@ -19,11 +22,12 @@ use access::metadata::Field;
 use contract::{Fault, FaultKind, Operation, Origin};
 use evidence::Decision;
 use meter::{
-    Admitted, Amounts, Attempted, Breach, Hold, Measure, Quota, QuotaKind, Reached, Refused,
+    Admitted, Amounts, Attempted, Breach, Draw, Hold, Measure, Quota, QuotaKind, Reached, Refused,
     Subject, Wants,
 };
 use plan::Plan;
 use routing::Candidate;
+use store::Tag;
 
 use crate::arrived::Arrived;
 use crate::asking::Asking;
@@ -68,12 +72,19 @@ impl Exchange {
         mut candidates: Arc<[Candidate]>,
     ) -> Result<Reserved, Fault> {
         let plan = self.plan.clone();
+        if plan.quotas.counts_content() {
+            let request = self.read(asking)?;
+            self.content = Some(fingerprint::of(request).into());
+        }
         let about = self.about(&plan);
         let sizes = Sizes {
-            cost: about.iter().any(|quota| quota.measure == Measure::Cost) || self.has_max_cost(),
-            tokens: about.iter().any(|quota| is_by_size(quota.measure)),
+            cost: about.iter().any(|quota| quota.measure == Measure::Cost)
+                || plan.quotas.measures_attempts(|it| it == Measure::Cost)
+                || self.has_max_cost(),
+            tokens: about.iter().any(|quota| is_by_size(quota.measure))
+                || plan.quotas.measures_attempts(is_by_size),
         };
-        if about.is_empty() && !sizes.cost {
+        if about.is_empty() && !sizes.cost && !sizes.tokens {
             return Ok(Reserved::Go(candidates));
         }
         let has_thresholds = about.iter().any(|quota| !quota.thresholds.is_empty());
@@ -84,7 +95,7 @@ impl Exchange {
                 return Ok(Reserved::Answered(arrived));
             }
         }
-        let mut refused = match self.admit_sized(asking, &mut candidates, sizes).await {
+        let mut refused = match self.admit_in_line(asking, &mut candidates, sizes).await {
             Ok(()) => return Ok(Reserved::Go(candidates)),
             Err(refused) => refused?,
         };
@@ -156,7 +167,7 @@ impl Exchange {
         spending.bound = bound;
         spending.take(admitted, None, self.now_us());
         self.spending = Some(spending);
-        Ok(())
+        self.note_under_way().map_err(Err)
     }
 
     /// The limits and budgets that are about the call.
@@ -176,6 +187,7 @@ impl Exchange {
             key: who.key_id.as_deref().unwrap_or_default(),
             model: self.record.request.model.as_deref().unwrap_or_default(),
             operation: self.route.operation.name(),
+            content: self.content.as_deref().unwrap_or_default(),
             attempt,
         }
     }
@@ -327,7 +339,7 @@ impl Exchange {
                 let now_us = self.now_us();
                 let spending = self.spending.get_or_insert_default();
                 spending.take(admitted, Some(nth), now_us);
-                Ok(())
+                self.note_under_way()
             }
             Err(refused) => {
                 let first = match &refused {
@@ -347,6 +359,61 @@ impl Exchange {
                 Err(told::candidate_refused(&refused, self.now_us()))
             }
         }
+    }
+
+    /// Gives back the permits of an attempt that failed: they are held for as
+    /// long as it lasts, and no longer.
+    pub(crate) fn release_attempt(&mut self) {
+        let Some(nth) = self.record.attempts.len().checked_sub(1) else {
+            return;
+        };
+        let Some(spending) = &mut self.spending else {
+            return;
+        };
+        let is_permit = |draw: &Draw, attempt: Option<u32>| {
+            let is_its = attempt.is_some_and(|it| it as usize == nth);
+            is_its && draw.measure == Measure::Concurrency
+        };
+        let permits: Vec<(Draw, Option<u32>)> = spending
+            .draws
+            .extract_if(.., |(draw, attempt)| is_permit(draw, *attempt))
+            .collect();
+        if permits.is_empty() {
+            return;
+        }
+        let pairs = permits.iter();
+        self.flow
+            .counters
+            .settle(&mut pairs.map(|(draw, _)| (draw, 1)));
+        self.flow
+            .lines
+            .freed(permits.iter().map(|(draw, _)| draw.counter));
+    }
+
+    /// Writes down what is reserved, before the first byte goes upstream: a
+    /// process that is killed forgets none of it.
+    fn note_under_way(&mut self) -> Result<(), Fault> {
+        let Some(inflight) = self.flow.inflight.clone() else {
+            return Ok(());
+        };
+        let Some(spending) = self.spending.as_mut().filter(|it| it.is_spent()) else {
+            return Ok(());
+        };
+        self.record.reservations = spending.rows();
+        let row = self.record.encode();
+        let noted = match &mut spending.tag {
+            Some(tag) => inflight.amend(tag, &row),
+            None => inflight.begin(&row).map(|tag| spending.tag = Some(tag)),
+        };
+        noted.map_err(|error| {
+            Fault::new(
+                FaultKind::Overloaded,
+                Origin::Gateway,
+                "The gateway cannot write down what this call may spend, so it is not made. Try \
+                 again shortly.",
+            )
+            .because(error.to_string())
+        })
     }
 
     fn refused(&mut self, refused: &Refused) -> Fault {
@@ -377,10 +444,10 @@ impl Exchange {
 
     /// Settles everything to what it came to. Called once, as the exchange
     /// ends, whichever way it ends.
-    pub(crate) fn settle_spending(&mut self) {
-        let Some(spending) = self.spending.take() else {
-            return;
-        };
+    /// Gives the row of the table of calls under way, if there is one.
+    pub(crate) fn settle_spending(&mut self) -> Option<Tag> {
+        let mut spending = self.spending.take()?;
+        let tag = spending.tag.take();
         let total = self.took(None);
         let mut settled = Vec::with_capacity(spending.draws.len());
         for (draw, attempt) in spending.draws {
@@ -395,9 +462,12 @@ impl Exchange {
         self.flow
             .counters
             .settle(&mut pairs.map(|(draw, _, actual)| (draw, *actual)));
+        let freed = settled.iter().map(|(draw, _, _)| draw.counter);
+        self.flow.lines.freed(freed);
         let rows = settled.into_iter();
         let rows = rows.map(|(draw, attempt, actual)| row(draw, attempt, Some(actual)));
         self.record.reservations = rows.collect();
+        tag
     }
 
     /// What the call took: all of it, or one of its attempts.

@@ -211,6 +211,7 @@ impl Streaming {
             if let Some(attempt) = exchange.attempt_mut() {
                 attempt.usage = self.sight.tally.told();
             }
+            exchange.guess.seen = self.sight.tally.seen;
             committed
         })
         .await;
@@ -392,6 +393,7 @@ impl Streaming {
             .cloned()
             .collect();
         exchange.declare(&losses, &mut headers);
+        exchange.keep(StatusCode::OK, &headers, &[]);
         let declared = losses.len();
         // Nobody asks for them from here on, and a stream may last for long.
         exchange.head.headers = http::HeaderMap::new();
@@ -477,6 +479,9 @@ impl Going {
 impl ReplyStream for Going {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         if self.done {
+            if self.exchange.poll_kept(cx).is_pending() {
+                return Poll::Pending;
+            }
             return match &mut self.ticket {
                 Some(ticket) => Pin::new(ticket).poll(cx).map(|_| None),
                 None => Poll::Ready(None),
@@ -532,6 +537,7 @@ impl ReplyStream for Going {
 impl Going {
     fn count(&mut self, bytes: Bytes) -> Bytes {
         self.exchange.record.bytes_out += bytes.len() as u64;
+        self.exchange.keep_more(&bytes);
         bytes
     }
 }

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod faults;
+mod idempotency;
 mod keys;
 mod length;
 mod metadata;

@@ -56,6 +56,7 @@ impl Exchange {
                 .dialect
                 .tally_answer(operation, doc.root(), &mut tally)
                 .map_err(blame)?;
+            self.note_billed(&tally);
             if self.reads_answers() {
                 let answer = prepared.dialect.read_answer(operation, doc.root());
                 self.judge_answer(&answer.map_err(blame)?)?;
@@ -67,6 +68,7 @@ impl Exchange {
                 .read_answer(operation, doc.root())
                 .map_err(blame)?;
             tally.take(&answer);
+            self.note_billed(&tally);
             self.judge_answer(&answer)?;
             let id = self.id.text();
             let asked = self.asked(id.as_str(), asking.canonical.as_ref());
@@ -79,10 +81,18 @@ impl Exchange {
         Ok(Arrived::json(body, losses))
     }
 
+    /// What an answer cost that a rule may refuse yet: it is billed as well.
+    fn note_billed(&mut self, tally: &Tally) {
+        if let Some(attempt) = self.attempt_mut() {
+            attempt.usage = tally.told();
+        }
+    }
+
     pub(crate) fn mark_committed(&mut self) {
         let now = self.elapsed_us();
         if let Some(attempt) = self.attempt_mut() {
             attempt.committed = true;
+            attempt.usage = None;
             attempt.times.first_token_us.get_or_insert(now);
             attempt.times.last_us = Some(now);
         }

@@ -21,6 +21,9 @@ use transport::RealClock;
 pub(crate) struct Counting {
     /// To be asked.
     pub(crate) counters: Arc<dyn Counters>,
+    /// Those of this process alone: they are made anew from its ledger. What
+    /// replicas spent stands in the server.
+    pub(crate) local: Option<Arc<LocalCounters>>,
     shared: Option<Arc<SharedCounters>>,
 }
 
@@ -40,8 +43,10 @@ impl Counting {
 /// The address of the server cannot be read, or no thread can be started.
 pub(crate) fn open(shared: Option<&Settings>, meter: &Meter) -> io::Result<Counting> {
     let Some(settings) = shared else {
+        let local = Arc::<LocalCounters>::default();
         return Ok(Counting {
-            counters: Arc::new(LocalCounters::default()),
+            counters: local.clone(),
+            local: Some(local),
             shared: None,
         });
     };
@@ -66,6 +71,7 @@ pub(crate) fn open(shared: Option<&Settings>, meter: &Meter) -> io::Result<Count
     show(meter, &counters);
     Ok(Counting {
         counters: counters.clone(),
+        local: None,
         shared: Some(counters),
     })
 }

@@ -19,11 +19,14 @@ mod figures;
 mod health;
 mod issuers;
 mod key_file;
+mod ledger;
 mod lend;
 mod plans;
 mod policy;
+mod prices;
 mod records;
 mod reload;
+mod replies;
 mod rollout;
 mod rounds;
 mod run;
@@ -59,11 +62,18 @@ fn main() -> ExitCode {
         Command::Serve(args) => run::serve(args),
         Command::Config(args) => config::run_command(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Prices(args) => prices::run(&args),
         Command::Logs(args) => logs(&args),
         Command::Approvals(args) => asked(args.at(), |setting, out| {
             cli::run_approvals(&args, setting, out)
         }),
         Command::Keys(args) => asked(args.at(), |setting, out| cli::keys(&args, setting, out)),
+        Command::Spend(args) => asked(args.at(), |setting, out| {
+            cli::run_spend(&args, setting, out)
+        }),
+        Command::Budgets(args) => asked(&args.at, |setting, out| {
+            cli::read_budgets(&args, setting, out)
+        }),
         Command::Status(args) => status(&args),
         Command::Plan(args) => asked(args.at(), |setting, out| cli::run_plan(&args, setting, out)),
         Command::Audit(args) => asked(args.at(), |setting, out| {

@@ -1,6 +1,7 @@
 //! Opening the records of a data directory: journal, index, metrics, log
 //! lines.
 
+mod foreign;
 mod lanes;
 mod under_way;
 
@@ -16,8 +17,10 @@ use plan::{Durability, EvidenceSettings, LogEntry, Requests};
 use store::{IndexOptions, Inflight, Journal, LineWriter, LogOptions, RecordIndex};
 use transport::RealDice;
 
-pub(crate) use lanes::lane_dirs;
-use lanes::{Keeper, Lanes};
+use crate::ledger::Follower;
+pub(crate) use foreign::Foreign;
+use lanes::Keeper;
+pub(crate) use lanes::{Lanes, copied_from, lane_dirs};
 use under_way::UnderWay;
 
 /// Longest queue of log lines, bytes; what does not fit is counted as dropped.
@@ -33,6 +36,8 @@ pub(crate) struct Records {
     /// The index over them, unless it is switched off, or another process
     /// still has it.
     pub(crate) index: Arc<ArcSwapOption<RecordIndex>>,
+    /// What the journal says was spent. It is taken when counters follow it.
+    pub(crate) ledger: Option<Follower>,
     under_way: Arc<UnderWay>,
     keeper: Keeper,
 }
@@ -97,6 +102,9 @@ impl Records {
                  nothing is lost, and it is tried again"
             ));
         }
+        // Before anything more is brought in.
+        let beside = (under_way.inflight(), under_way.foreign().clone());
+        let ledger = Follower::open(data_dir, &dir, lanes.clone(), beside)?;
         let wants_index = settings.index;
         // The index belongs to the main journal, as long as one has it.
         let moved = move || wants_index.then(open_index).unwrap_or_default();
@@ -104,6 +112,7 @@ impl Records {
         Ok(Self {
             evidence,
             index,
+            ledger: Some(ledger),
             under_way,
             keeper,
         })
@@ -149,3 +158,9 @@ pub(crate) fn node_id() -> [u8; 16] {
     id[8..].copy_from_slice(&dice.roll().to_le_bytes());
     id
 }
+
+/// A process that is being started has copies of our locks for a moment. Tests
+/// that let go of a lock and take it again hold this for reading, and those
+/// that start processes for writing.
+#[cfg(test)]
+pub(crate) static STARTING: std::sync::RwLock<()> = std::sync::RwLock::new(());

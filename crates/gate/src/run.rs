@@ -91,18 +91,25 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     reload::warn(&compiled.warnings, name);
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
-    let records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
+    let mut records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
     let keys = VirtualKeys::open(&data_dir)?;
     keys.show(records.evidence.meter());
     let key_rounds = keys.tend()?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
     let counting = crate::counters::open(shape.counters.as_ref(), records.evidence.meter())?;
+    let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
     let house = House {
         keys,
+        replies: Some(replies.clone()),
         approvals: Some(approvals.clone()),
         counters: counting.counters.clone(),
         ..records.house(compiled.plan)
     };
+    // Before the first call: what was spent counts.
+    let ledger = records.ledger.take();
+    let own = ledger.zip(counting.local.as_ref());
+    let ledger_rounds = own.map(|(it, own)| it.follow(own, records.evidence.meter()));
+    let ledger_rounds = ledger_rounds.transpose()?;
     let start = Start {
         name: name.to_owned(),
         data_dir: data_dir.clone(),
@@ -130,7 +137,10 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let report = gateway.run();
     drop((key_rounds, rollout_rounds));
     counting.close();
+    replies.flush();
     records.close();
+    // Behind the last record, so that the next start reads little.
+    drop(ledger_rounds);
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",
         report.finished, report.cut
@@ -190,6 +200,10 @@ fn operate(
         audit,
         keys: house.keys.admin(),
         find_key: policy::find_key(house.plan.clone(), house.keys.table()),
+        counted: {
+            let counters = house.counters.clone();
+            Arc::new(move || insight::budgets::Counted::of(&*counters))
+        },
         approvals: start.approvals.store().clone(),
         plans,
         started_us: RealClock::new().unix_us(),

@@ -12,13 +12,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
-use flow::{Alerts, Flow, Handles};
+use flow::{Alerts, Flow, Handles, Lines};
 use meter::{Counters, LocalCounters};
 use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
     Plan, SharedCounters, Where,
 };
-use store::{ApprovalLane, Inflight};
+use store::{ApprovalLane, Inflight, ReplyLane};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
 
 use crate::admin_door::AdminDoor;
@@ -133,10 +133,14 @@ pub(crate) struct House {
     pub(crate) approvals: Option<ApprovalLane>,
     /// Where limits and budgets are counted.
     pub(crate) counters: Arc<dyn Counters>,
+    /// Calls that wait for room.
+    pub(crate) lines: Arc<Lines>,
     /// Who is told of budgets.
     pub(crate) alerts: Arc<Alerts>,
     /// Where exchanges under way are noted.
     pub(crate) inflight: Arc<dyn Inflight>,
+    /// The way to the replies of earlier calls, if any are kept.
+    pub(crate) replies: Option<ReplyLane>,
 }
 
 /// Sockets that a process before this one, or the service manager, left us.
@@ -288,7 +292,9 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         approvals: house.approvals.clone(),
         counters: house.counters.clone(),
         alerts: house.alerts.clone(),
+        lines: house.lines.clone(),
         inflight: Some(house.inflight.clone()),
+        replies: house.replies.clone(),
     };
     DataDoor {
         flow: Arc::new(flow),
@@ -405,8 +411,10 @@ impl Records {
             keys: VirtualKeys::default(),
             approvals: None,
             counters: Arc::new(LocalCounters::default()),
+            lines: Arc::default(),
             alerts: Arc::new(Alerts::new(crate::say)),
             inflight: self.inflight(),
+            replies: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! facts and readings.
 
 mod explain;
+pub mod idempotency;
 mod observe;
 mod policy;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::quota::{Hold, Measure, Pace, Quota, QuotaKind};
+use crate::quota::{Hold, Measure, Pace, Queue, Quota, QuotaKind};
 use crate::subject::Subject;
 use crate::window::Span;
 
@@ -91,6 +91,8 @@ pub struct Breach {
     pub free_us: Option<u64>,
     /// It does not fit into an empty window either.
     pub never: bool,
+    /// Calls wait for it instead of being refused.
+    pub queue: Option<Queue>,
 }
 
 /// What came of an admission.
@@ -215,7 +217,8 @@ impl Book {
             self.set_back(now_us, want);
             let bucket = self.buckets.get(&want.counter);
             new += usize::from(bucket.is_none());
-            let look = look(now_us, want, bucket);
+            let limit = self.limit_of(now_us, subject, want);
+            let look = look(now_us, want, limit, bucket);
             if !look.fits {
                 breaches.push(breach(subject, want, &look));
             }
@@ -236,6 +239,20 @@ impl Book {
             draws: draws.collect(),
             would_refuse: breaches,
         })
+    }
+
+    /// The limit at a moment; where it follows what is usual, by that.
+    fn limit_of(&self, now_us: u64, subject: &Subject<'_>, want: &Want<'_>) -> i64 {
+        let least = want.quota.limit_at(now_us);
+        let Some(usual) = &want.quota.usual else {
+            return least;
+        };
+        let baseline = Want {
+            quota: &usual.baseline,
+            counter: usual.baseline.counter(subject),
+            amount: 0,
+        };
+        usual.limit(self.level(now_us, &baseline)).max(least)
     }
 
     /// A clock that was set back must not lock callers out for that long: the
@@ -317,6 +334,41 @@ impl Book {
         }
     }
 
+    /// Adds to what is settled what the ledger has and this book does not: the
+    /// calls of earlier processes, and of others beside this one. To be called
+    /// once for each amount; nothing of it is taken back. Only
+    /// [`Draw::counter`], [`Draw::span`], the name and what is counted matter.
+    /// Permits and cells leave nothing that is settled. More than the limit is
+    /// taken too: it was spent.
+    pub fn credit(&mut self, draw: &Draw, settled: i64) {
+        if draw.measure == Measure::Concurrency {
+            return;
+        }
+        if let Some(bucket) = self.counted(draw) {
+            let piece = bucket.piece(draw.span);
+            piece.settled = piece.settled.saturating_add(settled.max(0));
+        }
+    }
+
+    /// How many windows have another settled amount than `ledger` says, which
+    /// names each window once. Windows that have passed are left out; one that
+    /// is not named has nothing. To be asked while nothing is under way.
+    pub fn differing(&self, now_us: u64, ledger: impl Iterator<Item = (u128, Span, i64)>) -> usize {
+        let mut expected: HashMap<(u128, u64, u64), i64> = ledger
+            .map(|(counter, span, settled)| ((counter, span.from_us, span.until_us), settled))
+            .collect();
+        let mut differing = 0;
+        for (counter, bucket) in &self.buckets {
+            for piece in &bucket.pieces {
+                let span = piece.span;
+                let known = expected.remove(&(*counter, span.from_us, span.until_us));
+                let is_over = span.until_us.saturating_add(bucket.after_us) <= now_us;
+                differing += usize::from(!is_over && known.unwrap_or(0) != piece.settled);
+            }
+        }
+        differing + expected.values().filter(|settled| **settled != 0).count()
+    }
+
     /// The bucket of a draw; `None` for cells, which are not given back.
     fn counted(&mut self, draw: &Draw) -> Option<&mut Bucket> {
         if draw.span == Span::NONE {
@@ -334,7 +386,8 @@ impl Book {
 
     /// What stands in the counters of a call, without taking anything.
     pub fn level(&self, now_us: u64, want: &Want<'_>) -> i64 {
-        look(now_us, want, self.buckets.get(&want.counter)).level
+        let limit = want.quota.limit_at(now_us);
+        look(now_us, want, limit, self.buckets.get(&want.counter)).level
     }
 
     /// Estimation debt of a measure since the start: what calls came to beyond
@@ -410,8 +463,7 @@ fn after_us(quota: &Quota) -> u64 {
     }
 }
 
-fn look(now_us: u64, want: &Want<'_>, bucket: Option<&Bucket>) -> Look {
-    let limit = want.quota.limit_at(now_us);
+fn look(now_us: u64, want: &Want<'_>, limit: i64, bucket: Option<&Bucket>) -> Look {
     match &want.quota.pace {
         Pace::Gcra { period_us, burst } => cell(now_us, limit, (*period_us, *burst), bucket),
         Pace::Permits => level_in(want, limit, Span::ALWAYS, bucket, |_| true),
@@ -524,6 +576,7 @@ fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
         wanted: want.amount,
         free_us: look.free_us,
         never: look.never,
+        queue: want.quota.queue.clone(),
     }
 }
 

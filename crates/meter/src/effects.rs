@@ -85,6 +85,7 @@ mod tests {
                 threshold(1_000, Action::Refuse),
             ],
             queue: None,
+            usual: None,
         }));
         let wants = [Want {
             quota: &quota,

@@ -22,7 +22,7 @@ pub use money::{Money, MoneyError};
 pub use prices::{PriceBook, Prices};
 pub use quota::{
     Action, Amounts, Hold, Measure, Override, Pace, Queue, Quota, QuotaKind, QuotaSpec, Scope,
-    Threshold,
+    Threshold, Usual,
 };
 pub use quotas::{Quotas, Wants};
 pub use subject::{Attempted, Dimension, Subject};

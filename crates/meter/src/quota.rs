@@ -157,6 +157,12 @@ impl QuotaKind {
             Self::Budget => "budget",
         }
     }
+
+    /// The kind of a word.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = [Self::RateLimit, Self::Budget].into_iter();
+        all.find(|it| it.name() == name)
+    }
 }
 
 /// Another limit for a while.
@@ -208,12 +214,28 @@ impl Action {
 }
 
 /// Waiting instead of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Longest wait, milliseconds.
     pub wait_ms: u64,
     /// Most calls that wait for one counter.
     pub length: u32,
+    /// Use cases (names or globs) that come before all others.
+    pub first: Vec<String>,
+    /// Use cases that come behind all others.
+    pub last: Vec<String>,
+}
+
+impl Queue {
+    /// The tier of a use case: 0 comes first.
+    pub fn tier(&self, use_case: &str) -> u8 {
+        let is_in = |list: &[String]| list.iter().any(|wanted| glob::matches(wanted, use_case));
+        match (is_in(&self.first), is_in(&self.last)) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        }
+    }
 }
 
 /// Which calls it is about, and by what they are counted apart.
@@ -273,6 +295,37 @@ pub struct QuotaSpec {
     pub thresholds: Vec<Threshold>,
     /// Waiting instead of a refusal.
     pub queue: Option<Queue>,
+    /// The limit follows what is usual; [`Self::limit`] is the least that it
+    /// may be.
+    pub usual: Option<Usual>,
+}
+
+/// A limit that is so many times what is usual: what a longer window holds,
+/// as much of it as falls to a shorter one.
+#[derive(Clone, Debug)]
+pub struct Usual {
+    /// What counts the longer window; of the same scope.
+    pub baseline: Arc<Quota>,
+    /// How many times the usual, in thousandths.
+    pub times: u64,
+    /// Length of the shorter window as a part of the longer one, in millionths.
+    pub share: u64,
+}
+
+impl PartialEq for Usual {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |it: &Self| (it.baseline.digest, it.times, it.share);
+        all(self) == all(other)
+    }
+}
+
+impl Usual {
+    /// The limit, where the longer window holds so much.
+    pub fn limit(&self, level: i64) -> i64 {
+        let usual = i128::from(level) * i128::from(self.share) / 1_000_000;
+        let limit = usual.saturating_mul(i128::from(self.times)) / 1_000;
+        i64::try_from(limit).unwrap_or(i64::MAX)
+    }
 }
 
 /// A quota, ready to be asked.

@@ -7,7 +7,7 @@ use contract::glob;
 use smallvec::SmallVec;
 
 use crate::book::{DRAWS_MAX, Want};
-use crate::quota::{Amounts, Quota, QuotaSpec};
+use crate::quota::{Amounts, Measure, Quota, QuotaSpec};
 use crate::subject::{Dimension, Subject};
 
 /// Quotas, grouped so that those of other tenants are not looked at.
@@ -18,6 +18,10 @@ pub struct Quotas {
     of_tenant: HashMap<String, Vec<Arc<Quota>>>,
     /// Of other calls.
     of_any: Vec<Arc<Quota>>,
+    has_of_attempt: bool,
+    /// What those of attempts measure.
+    of_attempt: Vec<Measure>,
+    counts_content: bool,
 }
 
 /// What a call wants.
@@ -35,6 +39,13 @@ impl Quotas {
         for spec in specs {
             let quota = Arc::new(Quota::new(spec));
             quotas.all.push(quota.clone());
+            if quota.is_of_attempt() {
+                quotas.has_of_attempt = true;
+                if !quotas.of_attempt.contains(&quota.measure) {
+                    quotas.of_attempt.push(quota.measure);
+                }
+            }
+            quotas.counts_content |= quota.scope.by.contains(&Dimension::Content);
             match names_of_tenants(&quota) {
                 Some(tenants) => {
                     for tenant in tenants {
@@ -60,7 +71,17 @@ impl Quotas {
 
     /// Whether some are taken for each attempt.
     pub fn has_of_attempt(&self) -> bool {
-        self.all.iter().any(|quota| quota.is_of_attempt())
+        self.has_of_attempt
+    }
+
+    /// Whether something that is taken for attempts is measured so.
+    pub fn measures_attempts(&self, measure: impl Fn(Measure) -> bool) -> bool {
+        self.of_attempt.iter().any(|it| measure(*it))
+    }
+
+    /// Whether some go by what is asked.
+    pub fn counts_content(&self) -> bool {
+        self.counts_content
     }
 
     /// The quotas that are about a call, or, where the subject names one,

@@ -17,6 +17,8 @@ pub enum Dimension {
     Model,
     /// The operation: `chat`, `embeddings`, `count_tokens`.
     Operation,
+    /// What is asked, as a fingerprint that nearly identical requests share.
+    Content,
     /// The provider of an attempt.
     Provider,
     /// The model of an attempt, as the provider knows it.
@@ -27,7 +29,7 @@ pub enum Dimension {
 
 impl Dimension {
     /// Every dimension, in the order in which scopes are written.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Tenant,
         Self::App,
         Self::UseCase,
@@ -35,6 +37,7 @@ impl Dimension {
         Self::Key,
         Self::Model,
         Self::Operation,
+        Self::Content,
         Self::Provider,
         Self::UpstreamModel,
         Self::Account,
@@ -50,6 +53,7 @@ impl Dimension {
             Self::Key => "key",
             Self::Model => "model",
             Self::Operation => "operation",
+            Self::Content => "content",
             Self::Provider => "provider",
             Self::UpstreamModel => "upstream_model",
             Self::Account => "account",
@@ -68,7 +72,8 @@ impl Dimension {
             | Self::User
             | Self::Key
             | Self::Model
-            | Self::Operation => false,
+            | Self::Operation
+            | Self::Content => false,
         }
     }
 }
@@ -91,6 +96,8 @@ pub struct Subject<'a> {
     pub model: &'a str,
     /// [`Dimension::Operation`].
     pub operation: &'a str,
+    /// [`Dimension::Content`].
+    pub content: &'a str,
     /// The attempt; `None` for what is counted of the caller.
     pub attempt: Option<Attempted<'a>>,
 }
@@ -118,6 +125,7 @@ impl<'a> Subject<'a> {
             Dimension::Key => self.key,
             Dimension::Model => self.model,
             Dimension::Operation => self.operation,
+            Dimension::Content => self.content,
             Dimension::Provider => attempt.provider,
             Dimension::UpstreamModel => attempt.model,
             Dimension::Account => attempt.account,

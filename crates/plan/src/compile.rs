@@ -3,8 +3,10 @@
 //!
 //! Pure: files come in through [`Sources`], randomness through [`Given`].
 
+mod brakes;
 mod counters;
 mod endpoint;
+mod idempotency;
 mod identity;
 mod keys;
 mod listeners;
@@ -12,6 +14,7 @@ mod metadata;
 mod models;
 mod operators;
 mod policy;
+mod prices;
 mod quotas;
 mod upstreams;
 
@@ -155,13 +158,15 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let identity = identity::compile(document, given.sources, &mut findings);
     let operators = operators::compile(&document.admin, &mut findings);
     let metadata = metadata::compile(&document.metadata, &mut findings);
+    let idempotency = idempotency::compile(&document.idempotency, &mut findings);
     let policy = policy::compile(document, &mut findings);
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
     let quotas = quotas::compile(document, &models, &mut findings);
     let counters = counters::compile(document, &mut findings);
+    let prices = prices::compile(document, given.sources, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
-    let digest = digest(document, &given.digest_key);
-    warn_of_nobody(document, &mut findings);
+    let digest = digest(document, &prices.book, &given.digest_key);
+    warn_of_no_provider(document, &mut findings);
     let findings = findings.sorted(draft);
     if findings
         .iter()
@@ -180,11 +185,12 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             identity,
             operators,
             metadata,
+            idempotency,
             policy,
             quotas,
-            prices: meter::Prices::default(),
             reservation: document.reservation.into(),
             answers: quotas::answers(document),
+            prices,
             settings,
         },
         data,
@@ -208,7 +214,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     })
 }
 
-fn warn_of_nobody(document: &Document, findings: &mut Findings) {
+fn warn_of_no_provider(document: &Document, findings: &mut Findings) {
     // Who has errors to mend is not told this besides.
     if findings.are_harmless() && document.providers.named().is_empty() {
         findings.warn(

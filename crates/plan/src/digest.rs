@@ -1,6 +1,9 @@
 //! The digest of a document: it changes with everything that counts, secrets
 //! included, and gives none of them away.
 
+use meter::PriceBook;
+use meter::prices::Layer;
+
 use crate::document::Document;
 
 /// Hex digits of a digest.
@@ -8,11 +11,18 @@ const DIGITS: usize = 16;
 
 /// The first 16 hex digits of the BLAKE3 of the document as canonical JSON
 /// (every field, defaults included, in the order of the schema), followed by
-/// the path of each secret and its BLAKE3 keyed with `key`.
-pub(crate) fn digest(document: &Document, key: &[u8; 32]) -> String {
+/// the digest of the file of prices, if there is one, and the path of each
+/// secret and its BLAKE3 keyed with `key`.
+pub(crate) fn digest(document: &Document, prices: &PriceBook, key: &[u8; 32]) -> String {
     let mut hasher = blake3::Hasher::new();
     let text = serde_json::to_vec(document).expect("a document is plain data");
     hasher.update(&text);
+    for (layer, catalog) in prices.catalogs() {
+        if layer == Layer::File {
+            hasher.update(&[1]);
+            hasher.update(catalog.digest());
+        }
+    }
     document.secrets(&mut |path, secret| {
         hasher.update(&[0]);
         hasher.update(path.as_bytes());

@@ -5,6 +5,7 @@
 
 mod admin;
 mod counters;
+mod idempotency;
 mod identity;
 mod key;
 mod limits;
@@ -12,6 +13,7 @@ mod listen;
 mod metadata;
 mod model;
 mod policy;
+mod prices;
 mod provider;
 mod quota;
 mod record;
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry};
 pub use counters::{CountersBackend, CountersEntry, CountersUnavailable};
+pub use idempotency::{IdempotencyEntry, OnUnknown, Retain};
 pub use identity::{
     AnonymousEntry, CertificateEntry, ClaimsEntry, FixedEntry, ForwardedIn, IdentityEntry,
     IssuerEntry, MatchEntry, OneOrMore, RequiredClaim,
@@ -34,11 +37,16 @@ pub use listen::{ClientAuth, Listen, ListenerEntry, Listeners, ObserveEntry, Tls
 pub use metadata::{ContractEntry, MetadataEntry, RolloutEntry};
 pub use model::{CandidateEntry, CapabilityEntry, ModelEntry, Reasoning};
 pub use policy::{AppEntry, LayerEntry, PolicyEntry, RuleEntry, TenantEntry};
+pub use prices::{
+    CeilingEntry, Day, Dollars, LevelEntry, Multiplier, OverrideEntry, PricesEntry, RatesEntry,
+    TierWord, UnknownPrice,
+};
 pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, SigningEntry, Timeouts};
 pub(crate) use provider::{SIGNING_FIELD, dialect_names};
 pub use quota::{
-    AnswerEntry, Answers, BudgetEntry, DimensionName, InputBound, MeasureName, OnlyEntry,
-    OverrideEntry, QueueEntry, RateLimitEntry, ReservationEntry, ThresholdEntry, WindowName,
+    AnswerEntry, Answers, BrakeEntry, BudgetEntry, DimensionName, ExceptionEntry, InputBound,
+    MeasureName, OnlyEntry, QueueEntry, RateLimitEntry, RepeatsEntry, ReservationEntry,
+    ThresholdEntry, VelocityEntry, WindowName,
 };
 pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
 pub use text::{Bytes, MASK, Millis, Named, SecretText};
@@ -79,6 +87,8 @@ pub struct Document {
     pub identity: IdentityEntry,
     /// What callers tell about their calls.
     pub metadata: MetadataEntry,
+    /// Calls with the header `idempotency-key`: a repeat is not a second call.
+    pub idempotency: IdempotencyEntry,
     /// What callers may do: rules in layers, which only narrow.
     pub policy: PolicyEntry,
     /// Rate limits: so much in a time, or at the same time.
@@ -87,6 +97,9 @@ pub struct Document {
     /// Budgets: tokens or money that can be spent in a window.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<BudgetEntry>,
+    /// Brakes on what runs away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub brakes: Vec<BrakeEntry>,
     /// Where limits and budgets are counted: here, or together with other
     /// replicas.
     pub counters: CountersEntry,
@@ -95,6 +108,8 @@ pub struct Document {
     /// Answers that the gateway gives itself where a budget says so, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub answers: Answers,
+    /// What models cost.
+    pub prices: PricesEntry,
     /// The admin API: who may operate the gateway.
     pub admin: AdminEntry,
     /// Versions of the plan, and who owns it.

@@ -11,6 +11,7 @@ mod diagnostic;
 mod digest;
 mod discover;
 mod document;
+mod idempotency;
 mod interpolate;
 mod keep;
 mod load;
@@ -32,6 +33,7 @@ pub use compile::{
 pub use diagnostic::{Diagnostic, Severity, render, to_json};
 pub use discover::{Discovery, SANDBOX_MODEL, discover};
 pub use document::*;
+pub use idempotency::Idempotency;
 pub use interpolate::Sources;
 pub use keep::{Kept, keep};
 pub use load::{Draft, read};

@@ -14,6 +14,7 @@ use meter::Quotas;
 use providers::{Account, Kind};
 use routing::ModelTable;
 
+use crate::idempotency::Idempotency;
 use crate::role::Role;
 
 /// Everything that decides over an exchange.
@@ -35,6 +36,8 @@ pub struct Plan {
     pub operators: Vec<Operator>,
     /// What callers may tell about their calls.
     pub metadata: access::metadata::Settings,
+    /// Calls that may be repeated.
+    pub idempotency: Idempotency,
     /// What callers may do.
     pub policy: Policy,
     /// Rate limits and budgets.
@@ -61,6 +64,7 @@ impl Default for Plan {
             identity: Trust::default(),
             operators: Vec::new(),
             metadata: access::metadata::Settings::default(),
+            idempotency: Idempotency::default(),
             policy: Policy::default(),
             quotas: Quotas::default(),
             prices: meter::Prices::default(),

@@ -306,6 +306,9 @@ fn plain(schema: &Value) -> &'static str {
     match schema.get("format").and_then(Value::as_str) {
         Some("duration-text") => return "a duration",
         Some("size-text") => return "a size",
+        Some("dollars-text") => return "dollars",
+        Some("factor-text") => return "a factor",
+        Some("day-text") => return "a day",
         _ => {}
     }
     if schema.get("writeOnly") == Some(&Value::Bool(true)) {

@@ -2,9 +2,11 @@
 //! of them.
 
 mod bad;
+mod counters;
 mod digest;
 mod discovery;
 mod good;
+mod idempotency;
 mod identity;
 mod keep;
 mod key_sources;
@@ -14,6 +16,8 @@ mod observe;
 mod operators;
 mod pages;
 mod policy;
+mod prices;
+mod quotas;
 
 use std::collections::HashMap;
 

@@ -7,11 +7,12 @@
 //! while there is traffic it takes at most `busy_percent` of one core.
 //!
 //! Deliberately not here: the format of a record (an [`Extract`] is handed
-//! in), bodies, and sums over time.
+//! in), bodies, and how sums are shown.
 
 mod indexer;
 mod query;
 mod schema;
+pub mod spend;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,6 +74,63 @@ pub struct Row {
     pub cost_nanos: Option<i64>,
     /// Head of the plan digest.
     pub plan: String,
+    /// Use case.
+    pub use_case: String,
+    /// End user, as the caller names them.
+    pub user: String,
+    /// Cost centre.
+    pub cost_center: String,
+    /// Version of the price behind the cost.
+    pub price_version: String,
+    /// Of the input tokens, those read from the provider's cache.
+    pub cached_read_tokens: u64,
+    /// Of the input tokens, those written to the provider's cache.
+    pub cached_write_tokens: u64,
+    /// Of the output tokens, those of reasoning.
+    pub reasoning_tokens: u64,
+    /// The tokens were counted or bounded here, at least on one side.
+    pub estimated: bool,
+    /// The limit or budget that was hit, if one was.
+    pub limit: Option<LimitHit>,
+    /// Attempts that were billed beside the one that answers for the call.
+    /// They are counted by [`RecordIndex::spend`] and not given back by
+    /// [`RecordIndex::find`].
+    pub legs: Vec<Leg>,
+}
+
+/// A limit or budget that did not hold a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitHit {
+    /// Its name.
+    pub name: String,
+    /// `rate_limit` or `budget`.
+    pub kind: String,
+    /// `deny`, or what it came to where nothing is refused: `would_deny` or
+    /// `warn`.
+    pub verdict: String,
+}
+
+/// An attempt that was billed beside the one that answers for the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leg {
+    /// Provider.
+    pub provider: String,
+    /// Model at the provider.
+    pub model: String,
+    /// Input tokens.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+    /// As [`Row::cached_read_tokens`].
+    pub cached_read_tokens: u64,
+    /// As [`Row::cached_write_tokens`].
+    pub cached_write_tokens: u64,
+    /// As [`Row::reasoning_tokens`].
+    pub reasoning_tokens: u64,
+    /// As [`Row::estimated`].
+    pub estimated: bool,
+    /// Cost in nano-dollars.
+    pub cost_nanos: i64,
 }
 
 /// Settings of an index.
@@ -226,6 +284,21 @@ impl RecordIndex {
     /// The record of this request id, if it is indexed.
     pub fn by_request_id(&self, id: &[u8; 16]) -> Result<Option<Found>, IndexError> {
         query::by_request_id(&mut self.reading(), id, self.options.query_ms_max)
+    }
+
+    /// What was spent, grouped.
+    pub fn spend(&self, question: &spend::Question) -> Result<spend::Spent, IndexError> {
+        spend::spend(&mut self.reading(), question, self.options.query_ms_max)
+    }
+
+    /// What limits and budgets did not hold, by consumer, most often first.
+    pub fn refusals(&self, within: &spend::Within) -> Result<spend::Refusals, IndexError> {
+        spend::refusals(&mut self.reading(), within, self.options.query_ms_max)
+    }
+
+    /// How models did for each use case.
+    pub fn models(&self, within: &spend::Within) -> Result<spend::Models, IndexError> {
+        spend::models(&mut self.reading(), within, self.options.query_ms_max)
     }
 
     /// The journal entry behind a row.

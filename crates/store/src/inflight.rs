@@ -9,7 +9,9 @@
 //! Each process has a file of its own (`<boot id>.tbl`), locked for as long as
 //! it lives. What a dead one left is read by [`Tables::dead`]. A row may be
 //! there although its record is in the journal: whoever brings rows into the
-//! journal passes over what is there, from [`DeadTable::mark`] on.
+//! journal passes over what is there, from [`DeadTable::mark`] on. Each row
+//! has a mark of its own, so it holds however old the row turns out to be that
+//! a power cut has left.
 //! Deliberately not here: what a row says (bytes of the caller), and bringing
 //! rows into the journal.
 
@@ -106,6 +108,8 @@ impl Drop for Tag {
 pub struct InflightRow {
     /// Whether its exchange had ended.
     pub state: InflightState,
+    /// Its record, if it is in the journal, comes after this sequence.
+    pub since: u64,
     /// What was written last.
     pub bytes: Vec<u8>,
 }

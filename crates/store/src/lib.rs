@@ -5,6 +5,8 @@
 //! [`Keys`] are the virtual keys that were made at run time, [`Approvals`] the
 //! calls that wait for people. [`Inflight`] is what is under way, so that a
 //! process that is killed forgets none of it.
+//! calls that wait for people, [`Replies`] what came of calls that may be
+//! repeated.
 //!
 //! This is an IO room: it touches the disk, threads and the real clock.
 //! Deliberately not here: the format of a record. Payloads are bytes, and the
@@ -16,6 +18,7 @@
 )]
 
 pub mod approvals;
+mod asked;
 pub mod cabinet;
 pub mod changes;
 pub mod conformance;
@@ -32,6 +35,7 @@ mod private;
 pub mod process;
 pub mod reader;
 mod recover;
+pub mod replies;
 pub mod segment;
 mod sqlite;
 pub mod verify;
@@ -41,9 +45,12 @@ pub use approvals::{
     ApprovalFilter, ApprovalLane, ApprovalLimits, ApprovalRow, ApprovalState, Approvals,
     ApprovalsError, MemoryApprovals, NeedRow, SqliteApprovals, Vote,
 };
+pub use asked::{Asked, Unasked};
 pub use cabinet::Cabinet;
 pub use changes::{ChangeError, ChangeLog};
-pub use index::{Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, RecordIndex, Row};
+pub use index::{
+    Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, Leg, LimitHit, RecordIndex, Row,
+};
 pub use inflight::{
     DeadTable, Inflight, InflightError, InflightHealth, InflightOptions, InflightRow,
     InflightState, InflightTable, Tables, Tag,
@@ -61,4 +68,9 @@ pub use memory::MemoryJournal;
 pub use options::{Durability, LogOptions};
 pub use reader::{Check, Reader};
 pub use recover::LogError;
+pub use replies::{
+    Capture, Claimed, Crowded, KeptReply, LaneClaimed, LiveClaim, MemoryReplies, Replies,
+    RepliesError, ReplyClaim, ReplyEnd, ReplyKey, ReplyLane, ReplyLimits, ReplyRow, ReplyState,
+    Settled, SqliteReplies,
+};
 pub use verify::{Finding, Report, verify};

@@ -84,7 +84,9 @@ impl World {
             approvals: None,
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
+            lines: Arc::default(),
             inflight: None,
+            replies: None,
         });
         Self {
             heard: RefCell::new((0..count).map(|_| Heard::default()).collect()),

@@ -109,6 +109,11 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reason: "Shared counters stand behind the seam of meter and take its words.",
     },
     Departure {
+        room: "insight",
+        imports: "meter",
+        reason: "Reports show counters, and price history under other prices.",
+    },
+    Departure {
         room: "admin",
         imports: "evidence",
         reason: "The admin API shows records and metrics, whose formats evidence owns.",

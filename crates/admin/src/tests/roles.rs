@@ -36,6 +36,9 @@ fn world() -> World {
 fn expected(path: &str, method: &str) -> (&'static str, bool) {
     match (method, path) {
         ("GET", "/v1/audit") => ("admin auditor", true),
+        ("POST", "/v1/spend/reconcile") => ("viewer operator admin auditor", false),
+        ("GET", "/v1/spend" | "/v1/spend/refusals" | "/v1/spend/models" | "/v1/budgets")
+        | ("POST", "/v1/spend/reprice") => ("viewer operator admin auditor", true),
         ("POST", "/v1/reload") => ("operator admin", false),
         ("POST", "/v1/plans" | "/v1/plans/{digest}/rollback") => ("admin", false),
         ("POST", "/v1/rollout" | "/v1/rollout/promote" | "/v1/rollout/abort") => ("admin", false),

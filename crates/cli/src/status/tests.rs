@@ -14,6 +14,7 @@ fn status() -> Value {
         },
         "in_flight": 3, "open_streams": 1,
         "journal": {"written": 7, "queued": 0, "slots_in_use": 3, "slots_max": 100, "errors": 0},
+        "inflight": {"rows": 2, "ending": 1, "slots_max": 50, "refused": 0, "errors": 4},
         "index": {"lag": 2, "error": null},
         "listeners": [{"name": "data", "address": "127.0.0.1:4100", "open": 5}],
         "issuers": [
@@ -36,6 +37,7 @@ plan         9f2c, loaded 2026-11-21T11:00:00.000000Z
 roll-out     77aa for 12.5 % of the callers and tenants acme: 25 of 100 calls since it is on
 calls        3 under way, 1 of them streams; 2 workers
 journal      7 written, 0 waiting, 3 of 100 slots in use
+on disk      2 calls under way, 1 ending, of 50 rows, 4 failed writes
 index        2 records behind
 data         127.0.0.1:4100: 5 connections open
 issuer       login: 2 keys

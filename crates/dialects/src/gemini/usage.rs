@@ -2,6 +2,8 @@
 //! the candidates' count excludes thoughts; the lists by modality tell which
 //! tokens of a figure were sound or images.
 
+use std::borrow::Cow;
+
 use contract::{ServiceTier, Usage, UsageSource};
 
 use crate::figures::Figures;
@@ -63,13 +65,18 @@ fn is_query(query: &Json<'_>) -> bool {
     query.str().is_some_and(|text| !text.is_empty())
 }
 
-/// The word for the tier that served.
-pub(super) fn tier(body: Json<'_>) -> Option<String> {
+/// The vendor's own word for the tier that served.
+pub(super) fn tier_word(body: Json<'_>) -> Option<Cow<'_, str>> {
     let told = body.field("usageMetadata")?;
     let word = told
         .field("trafficType")
         .or_else(|| told.field("serviceTier"))?;
-    let word = word.str()?;
+    word.str()
+}
+
+/// The word for the tier that served, as most dialects have it.
+pub(super) fn tier(body: Json<'_>) -> Option<String> {
+    let word = tier_word(body)?;
     let served = ServiceTier::of(&word)?;
     Some(match served {
         // Words that every dialect knows.

@@ -94,7 +94,7 @@ pub(super) fn note(
     if let Some(told) = usage::of_answer(root) {
         tally.usage.get_or_insert_with(Usage::default).merge(&told);
     }
-    if let Some(word) = usage::tier(root) {
+    if let Some(word) = usage::tier_word(root) {
         tally.take_tier(&word);
     }
     Ok(())

@@ -18,7 +18,11 @@ pub(super) fn read_embed(usage: Json<'_>) -> Option<Usage> {
         completion: Some(0),
         ..Totals::default()
     };
-    read_totals(usage, totals)
+    let mut told = read_totals(usage, totals)?;
+    if !told.source.has_input() {
+        told.source = UsageSource::Missing;
+    }
+    (told != Usage::default()).then_some(told)
 }
 
 /// The inclusive figures of a report.

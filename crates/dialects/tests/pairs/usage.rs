@@ -210,3 +210,72 @@ fn sums_survive_every_translation() {
         }
     }
 }
+
+/// Figures that are none, as JSON.
+const ODD: [&str; 9] = [
+    "-1",
+    "1.5",
+    "1e400",
+    "100000000000000000000000000000",
+    "\"12\"",
+    "null",
+    "true",
+    "[]",
+    "{}",
+];
+
+/// The pointers of all values below the usage of an answer.
+fn figures(value: &Value, at: &str, out: &mut Vec<String>) {
+    let mut below = |key: &str, value: &Value| {
+        let at = format!("{at}/{key}");
+        out.push(at.clone());
+        figures(value, &at, out);
+    };
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, it)| below(key, it)),
+        Value::Array(items) => (0..)
+            .zip(items)
+            .for_each(|(n, it)| below(&format!("{n}"), it)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Any value of any report, replaced by any odd one: the answer stands, and
+/// both ways of reading it agree.
+#[test]
+fn odd_figures_break_no_answer_of_any_dialect() {
+    let mut tried = 0;
+    for case in cases() {
+        let whole: Value = serde_json::from_slice(&case.whole).expect("JSON");
+        let mut places = Vec::new();
+        for key in ["usage", "usageMetadata"] {
+            if whole.get(key).is_some() {
+                places.push(format!("/{key}"));
+                figures(&whole[key], &format!("/{key}"), &mut places);
+            }
+        }
+        for (place, odd) in places.iter().flat_map(|it| ODD.map(|odd| (it, odd))) {
+            let mut spoiled = whole.clone();
+            *spoiled.pointer_mut(place).expect("it is there") = "@odd".into();
+            let body = Bytes::from(spoiled.to_string().replace("\"@odd\"", odd));
+            let doc = Doc::answer(body).expect("JSON");
+            let way = format!("{}: {place} is {odd}", case.name);
+            let mut watched = Tally::default();
+            let tallied = case
+                .dialect
+                .tally_answer(case.operation, doc.root(), &mut watched);
+            assert!(tallied.is_ok(), "{way}: {tallied:?}");
+            let answer = case.dialect.read_answer(case.operation, doc.root());
+            let answer = answer.unwrap_or_else(|fault| panic!("{way}: {fault:?}"));
+            let mut read = Tally::default();
+            read.take(&answer);
+            assert_eq!(
+                (watched.usage, watched.tier),
+                (read.usage, read.tier),
+                "{way}"
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried > 2_000, "{tried} answers");
+}

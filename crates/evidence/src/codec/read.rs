@@ -175,6 +175,22 @@ fn attempt(d: In) -> Result<Attempt, Error> {
     Ok(attempt)
 }
 
+/// The id and the rows of the ledger alone; the rest is passed over.
+pub(super) fn rows(d: In) -> Result<(RequestId, Vec<Reservation>), Error> {
+    let mut id = None;
+    let mut rows = Vec::new();
+    map(d, |key, d| {
+        match key {
+            key::ID => id = Some(RequestId::from_bytes(fixed(d)?)),
+            key::RESERVATIONS => rows = list(d, reservation)?,
+            _ => d.skip()?,
+        }
+        Ok(())
+    })?;
+    let id = id.ok_or_else(|| Error::message("there is no id"))?;
+    Ok((id, rows))
+}
+
 fn reservation(d: In) -> Result<Reservation, Error> {
     let mut row = Reservation::default();
     map(d, |key, d| {

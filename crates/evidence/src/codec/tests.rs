@@ -23,6 +23,8 @@ fn records_read_back() {
         sample::metered(),
     ] {
         assert_eq!(Record::decode(&record.encode()).unwrap(), record);
+        let rows = Record::decode_rows(&record.encode()).unwrap();
+        assert_eq!(rows, (record.id, record.reservations.clone()));
     }
 }
 

@@ -15,7 +15,9 @@ use prometheus_client::registry::Registry;
 use store::{Health, process};
 
 use super::family::Labels;
-use super::{Calls, Meter, ORIGINS, OUTCOMES, STATUS_CLASSES, STATUSES, TOKEN_CLASSES, Used};
+use super::{
+    Calls, Meter, ORIGINS, OUTCOMES, SOURCES, STATUS_CLASSES, STATUSES, TOKEN_CLASSES, Used,
+};
 use crate::histogram::Histogram;
 use crate::sides::{End, Side};
 
@@ -79,6 +81,7 @@ impl Page<'_> {
             count_seen(&mut outcomes, labels, count.load(Relaxed))?;
         }
         self.tokens(meter)?;
+        self.usage(meter)?;
         let help = "Time from arrival to the last byte";
         self.calls("tollgate_request_duration_seconds", help, meter, |calls| {
             &calls.duration
@@ -118,6 +121,18 @@ impl Page<'_> {
         }
         self.used("tenant", "tenant", meter.tenants.members())?;
         self.used("use_case", "use case", meter.use_cases.members())
+    }
+
+    fn usage(&mut self, meter: &Meter) -> Result<(), Error> {
+        let help = "Exchanges with an upstream call, by where their usage comes from";
+        let mut usages = self.counter("tollgate_usage", help)?;
+        for (source, count) in SOURCES.iter().zip(&meter.usages) {
+            let labels = vec![("source", source.name().to_owned())];
+            count_seen(&mut usages, labels, count.load(Relaxed))?;
+        }
+        let help = "Exchanges whose provider told figures of usage that are none";
+        let mut flawed = self.counter("tollgate_usage_flawed", help)?;
+        flawed.encode_counter(&meter.flawed.load(Relaxed), None::<&NoExemplar>)
     }
 
     fn used(
@@ -187,6 +202,11 @@ impl Page<'_> {
             self.counter("tollgate_policy_breaches", "Policy rules that were broken")?;
         for (labels, member) in meter.policy.members() {
             count_all(&mut policy, labels, member.load(Relaxed))?;
+        }
+        let help = "Calls with an idempotency key, by what came of it";
+        let mut idempotency = self.counter("tollgate_idempotency", help)?;
+        for (labels, member) in meter.idempotency.members() {
+            count_all(&mut idempotency, labels, member.load(Relaxed))?;
         }
         let mut build = self.metric("tollgate_build", "The running build", MetricType::Info)?;
         build.encode_info(&vec![("version", env!("CARGO_PKG_VERSION"))])
@@ -305,11 +325,9 @@ impl Page<'_> {
     }
 
     fn inflight(&mut self, meter: &Meter) -> Result<(), Error> {
-        let inflight = meter.watched().inflight.clone();
-        let Some(inflight) = inflight else {
+        let Some(health) = meter.inflight() else {
             return Ok(());
         };
-        let health = inflight.health();
         for (name, help, value) in [
             ("rows", "Rows of exchanges under way", health.rows),
             (

@@ -57,6 +57,9 @@ fn an_exchange_shows_in_every_family() {
         ),
         (r#"tollgate_outcomes_total{outcome="complete"}"#, 1.0),
         (r#"tollgate_outcomes_total{outcome="cut"}"#, 1.0),
+        (r#"tollgate_usage_total{source="provider"}"#, 1.0),
+        (r#"tollgate_usage_total{source="estimated"}"#, 1.0),
+        ("tollgate_usage_flawed_total", 0.0),
         (
             r#"tollgate_tokens_total{provider="acme",model="a-1",class="input"}"#,
             291.0,

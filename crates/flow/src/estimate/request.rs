@@ -21,7 +21,7 @@ const ASCII_BYTES: u64 = 4;
 const OTHER_BYTES: u64 = 3;
 
 /// By classes of bytes.
-pub(super) fn by_bytes(doc: &Doc) -> u64 {
+pub(crate) fn by_bytes(doc: &Doc) -> u64 {
     sum(doc, |text| {
         let others = text.iter().filter(|byte| !byte.is_ascii()).count();
         let ascii = (text.len() - others) as u64;
@@ -30,7 +30,7 @@ pub(super) fn by_bytes(doc: &Doc) -> u64 {
 }
 
 /// By words.
-pub(super) fn by_words(doc: &Doc) -> u64 {
+pub(crate) fn by_words(doc: &Doc) -> u64 {
     sum(doc, |text| words::tokens(&unescaped(text)))
 }
 

@@ -23,7 +23,7 @@ const STREAM: &str =
     r#"{"model":"gpt-x","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
 const INTAKE: &str = "/v1/observe/exchanges";
 
-fn watching(provider: Option<&str>) -> Caller {
+pub(super) fn watching(provider: Option<&str>) -> Caller {
     let observe = Observe {
         tenant: "acme".into(),
         app: "shop".into(),

@@ -48,6 +48,7 @@ fn spec(name: &str, kind: QuotaKind, measure: Measure, limit: i64) -> QuotaSpec 
         overrides: Vec::new(),
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     }
 }
 
@@ -676,4 +677,260 @@ fn max_cost_goes_to_a_cheaper_candidate() {
     assert_eq!(header(&got, "tollgate-model"), "up-m");
     let record = world.records().pop().expect("a record");
     assert_eq!(record.candidates[0].excluded.as_deref(), Some("max_cost"));
+}
+
+/// Before the first byte goes upstream the row is on disk, with all that is
+/// reserved; afterwards it is the record, and the row is free.
+#[test]
+fn what_is_reserved_is_written_before_the_first_byte_goes_out() {
+    let dir = std::env::temp_dir().join(format!("tollgate-spending-{}", std::process::id()));
+    let options = store::InflightOptions::default();
+    let table = store::InflightTable::create(&dir, [7; 16], 0, options).expect("a table");
+    let table = std::sync::Arc::new(table);
+    let of = |plan: plan::Plan, scripts: Vec<Script>| {
+        let world = World::of(plan, scripts.into_iter().map(Ok).collect());
+        let mut flow = std::sync::Arc::into_inner(world.flow).expect("nobody else has it");
+        flow.inflight = Some(table.clone());
+        World {
+            flow: std::sync::Arc::new(flow),
+            ..world
+        }
+    };
+    let mut plan = plan(&[("openai", "openai_chat")]);
+    plan.quotas = Quotas::new([budget(Measure::Tokens, 1_000)]);
+    let world = of(plan, vec![Script::sse(&[CHUNK]).then(Step::Silence)]);
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(CHAT)
+        .header("authorization", "Bearer tg-test");
+    let (head, ()) = request.body(()).expect("a request").into_parts();
+    let exchange = world
+        .flow
+        .open(head, Caller::default())
+        .ok()
+        .expect("let in");
+    let reply = block_on(exchange.run(Ok(STREAM_100.into())));
+    use store::Inflight as _;
+    let beside = store::InflightTable::create(&dir, [8; 16], 0, options).expect("a table");
+    let rows = beside.others().expect("rows");
+    let record = evidence::Record::decode(&rows[0].bytes).expect("a record");
+    assert_eq!(record.reservations.len(), 1);
+    assert_eq!(record.reservations[0].settled, None);
+    assert!(record.reservations[0].reserved > 100);
+    drop(reply);
+    // The journal has the record now, so the row is free.
+    assert!(beside.others().expect("rows").is_empty());
+    let record = world.records().pop().expect("a record");
+    assert!(record.reservations[0].settled.is_some(), "{record:?}");
+    std::fs::remove_dir_all(&dir).expect("ours");
+}
+
+/// Polls a call once, with a waker that does nothing.
+fn poll_once<F: Future + Unpin>(call: &mut F) -> std::task::Poll<F::Output> {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    std::pin::Pin::new(call).poll(&mut cx)
+}
+
+#[test]
+fn a_call_waits_in_line_for_a_permit() {
+    let mut one = limit(Measure::Concurrency, 1);
+    one.queue = Some(meter::Queue {
+        wait_ms: 3_600_000,
+        length: 1,
+        first: Vec::new(),
+        last: Vec::new(),
+    });
+    let world = world(vec![one], vec![Script::sse(&[CHUNK, LAST]), whole()]);
+    let call = |body: &'static str| {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri(CHAT)
+            .header("authorization", "Bearer tg-test");
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let exchange = world
+            .flow
+            .open(head, Caller::default())
+            .ok()
+            .expect("let in");
+        Box::pin(exchange.run(Ok(body.into())))
+    };
+    let stream = block_on(call(STREAM_100));
+    let mut waiting = call(HI);
+    assert!(poll_once(&mut waiting).is_pending());
+    assert_eq!(world.flow.lines.len(), 1);
+    // The line is as long as it may be: the next one is refused at once.
+    assert_eq!(world.call(CHAT, HI).status, 429);
+    // The stream ends, its permit comes back, and the first in line goes on.
+    drop(stream);
+    let reply = block_on(waiting);
+    assert_eq!(reply.status, 200);
+    let record = world.records().pop().expect("a record");
+    assert!(record.decisions.iter().any(|it| it.verdict == "waited"));
+    assert!(world.flow.lines.is_empty());
+    assert_eq!(stands(&world, Measure::Concurrency), (0, 0));
+}
+
+#[test]
+fn waiting_ends_with_its_time_and_with_its_caller() {
+    let mut none = limit(Measure::Concurrency, 0);
+    none.queue = Some(meter::Queue {
+        wait_ms: 2_000,
+        length: 5,
+        first: Vec::new(),
+        last: Vec::new(),
+    });
+    // What can never fit does not wait.
+    let got = world(vec![none.clone()], vec![]).call(CHAT, HI);
+    assert_eq!(got.status, 429, "{}", got.body);
+    none.limit = 1;
+    let world = world(vec![none], vec![Script::sse(&[CHUNK, LAST])]);
+    let open = |body: &'static str| {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri(CHAT)
+            .header("authorization", "Bearer tg-test");
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let exchange = world
+            .flow
+            .open(head, Caller::default())
+            .ok()
+            .expect("let in");
+        Box::pin(exchange.run(Ok(body.into())))
+    };
+    let held = block_on(open(STREAM_100));
+    // The clock of this world runs while a call waits.
+    let got = world.call(CHAT, HI);
+    assert_eq!(got.status, 429, "{}", got.body);
+    let record = world.records().pop().expect("a record");
+    assert!(record.decisions.iter().any(|it| it.verdict == "gave_up"));
+    let mut left = open(HI);
+    assert!(poll_once(&mut left).is_pending());
+    drop(left);
+    assert!(
+        world.flow.lines.is_empty(),
+        "who leaves is not in line any more"
+    );
+    drop(held);
+}
+
+#[test]
+fn an_agent_in_a_loop_is_braked() {
+    let mut repeats = limit(Measure::Requests, 2);
+    repeats.scope.by = vec![Dimension::Key, Dimension::Content];
+    let world = world(vec![repeats], vec![whole(), whole(), whole()]);
+    let say = |text: &str| HI.replace("\"hi\"", &format!("\"{text}\""));
+    assert_eq!(world.call(CHAT, &say("Fetch page 1 at 10:01.")).status, 200);
+    assert_eq!(world.call(CHAT, &say("fetch page 2, at 10:02")).status, 200);
+    let got = world.call(CHAT, &say("FETCH PAGE 3 AT 10:03!"));
+    assert_eq!(got.status, 429, "{}", got.body);
+    assert_eq!(world.call(CHAT, &say("fetch the book")).status, 200);
+}
+
+/// Ten times what is usual is too much; as much as usual is not.
+#[test]
+fn spending_far_beyond_the_usual_is_braked() {
+    let sliding = |length_ms| Pace::Window(Window::Sliding { length_ms });
+    let mut usual = limit(Measure::Tokens, i64::MAX);
+    usual.name = "usual".into();
+    usual.pace = sliding(86_400_000);
+    usual.hold = Hold::Shadow;
+    let mut brake = limit(Measure::Tokens, 1_000);
+    brake.pace = sliding(300_000);
+    brake.usual = Some(meter::Usual {
+        baseline: std::sync::Arc::new(meter::Quota::new(usual.clone())),
+        times: 10_000,
+        share: 300_000 * 1_000_000 / 86_400_000,
+    });
+    let fresh = world(vec![usual.clone(), brake.clone()], vec![whole()]);
+    assert_eq!(
+        fresh.call(CHAT, HI_100).status,
+        200,
+        "the least is always free"
+    );
+    let got = fresh.call(CHAT, &HI_100.replace("100", "990"));
+    assert_eq!(got.status, 429, "{}", got.body);
+    // Who has used 288,000 tokens today uses some 1,000 in five minutes.
+    let known = world(vec![usual.clone(), brake], vec![whole(), whole()]);
+    let quota = std::sync::Arc::new(meter::Quota::new(usual));
+    let subject = meter::Subject {
+        tenant: "t",
+        ..meter::Subject::default()
+    };
+    let want = meter::Want {
+        quota: &quota,
+        counter: quota.counter(&subject),
+        amount: 288_000,
+    };
+    let earlier = 1_700_000_000_000_000 - 7_200_000_000;
+    let taken = known
+        .flow
+        .counters
+        .admit(earlier, &subject, &[want])
+        .expect("room");
+    known
+        .flow
+        .counters
+        .settle(&mut taken.draws.iter().map(|draw| (draw, 288_000)));
+    let got = known.call(CHAT, &HI_100.replace("100", "8000"));
+    assert_eq!(got.status, 200, "{}", got.body);
+    let got = known.call(CHAT, &HI_100.replace("100", "11000"));
+    assert_eq!(got.status, 429, "{}", got.body);
+}
+
+/// A budget of a provider holds although nothing is counted of the caller.
+#[test]
+fn a_budget_of_a_provider_is_reserved_for_its_attempts() {
+    let mut of_provider = budget(Measure::Cost, 1_500_000);
+    of_provider.scope.by = vec![Dimension::Provider];
+    let world = priced_world(vec![of_provider], vec![whole()]);
+    assert_eq!(world.call(CHAT, HI_100).status, 200);
+    let record = world.records().pop().expect("a record");
+    let row = &record.reservations[0];
+    assert!(row.reserved > 1_000_000, "{row:?}");
+    assert_eq!((row.settled, row.attempt), (Some(57_000), Some(0)));
+    let refused = world.call(CHAT, &HI_100.replace("100", "200"));
+    assert_eq!(refused.status, 503, "{}", refused.body);
+}
+
+/// The permit of a candidate that failed is free while the next one answers.
+#[test]
+fn a_failed_attempt_gives_its_permit_back_at_once() {
+    let mut permits = limit(Measure::Concurrency, 1);
+    permits.scope.by = vec![Dimension::Provider];
+    let message = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",",
+        "\"role\":\"assistant\",\"model\":\"up-m\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,",
+        "\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n",
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,",
+        "\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,",
+        "\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n",
+    );
+    let world = world_of(
+        &[("openai", "openai_chat"), ("anthropic", "anthropic")],
+        vec![permits],
+        vec![
+            Script::json(500, "{}"),
+            Script::sse(&[message]).then(Step::Silence),
+        ],
+    );
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(CHAT)
+        .header("authorization", "Bearer tg-test");
+    let (head, ()) = request.body(()).expect("a request").into_parts();
+    let exchange = world
+        .flow
+        .open(head, Caller::default())
+        .ok()
+        .expect("let in");
+    let reply = block_on(exchange.run(Ok(STREAM_100.into())));
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        stands(&world, Measure::Concurrency),
+        (0, 1),
+        "only of the second"
+    );
+    drop(reply);
+    assert_eq!(stands(&world, Measure::Concurrency), (0, 0));
 }

@@ -5,7 +5,8 @@ use contract::{ServiceTier, Usage, UsageSource};
 use evidence::{Outcome, Record};
 use http::Request;
 
-use super::world::{Script, Step, World};
+use super::rules::policy;
+use super::world::{Script, Step, World, plan};
 use super::{ANSWER, ASK, ASK_STREAM, CHAT, DONE, FRAMES, chat};
 use crate::{Caller, ReplyBody};
 
@@ -134,22 +135,27 @@ fn a_caller_who_leaves_in_mid_stream_is_settled_by_what_was_seen() {
     }
 }
 
-/// The request was read by the model, whatever became of the answer.
-#[test]
-fn a_caller_who_leaves_before_the_answer_is_settled_by_the_request() {
-    let world = chat(Script::sse(&FRAMES[..1]).then(Step::Silence));
-    let request = Request::builder().method("POST").uri(CHAT);
+/// Leaves before the answer began.
+fn leave_early(world: &World, path: &str, body: &str) {
+    let request = Request::builder().method("POST").uri(path);
     let request = request.header("authorization", "Bearer tg-test");
     let (head, ()) = request.body(()).expect("a request").into_parts();
     let Ok(exchange) = world.flow.open(head, Caller::default()) else {
         panic!("accepted")
     };
-    let mut run = Box::pin(exchange.run(Ok(ASK_STREAM.as_bytes().into())));
-    let polled = futures_executor::block_on(std::future::poll_fn(|cx| {
+    let mut run = Box::pin(exchange.run(Ok(body.to_owned().into())));
+    let begun = futures_executor::block_on(std::future::poll_fn(|cx| {
         std::task::Poll::Ready(run.as_mut().poll(cx).is_ready())
     }));
-    assert!(!polled, "it waits for content");
+    assert!(!begun, "it waits for content");
     drop(run);
+}
+
+/// The request was read by the model, whatever became of the answer.
+#[test]
+fn a_caller_who_leaves_before_the_answer_is_settled_by_the_request() {
+    let world = chat(Script::sse(&FRAMES[..1]).then(Step::Silence));
+    leave_early(&world, CHAT, ASK_STREAM);
     let record = record(&world);
     assert_eq!(record.outcome, Outcome::Cancelled);
     assert_eq!(record.usage.source, UsageSource::Estimated);
@@ -174,6 +180,43 @@ fn what_the_provider_told_of_a_cut_stream_stands_beside_the_estimate() {
         assert!((8..=10).contains(&usage.output), "{path}: {usage:?}");
         assert_eq!(usage.source, UsageSource::Estimated);
         assert_eq!(usage.tier, Some(ServiceTier::Priority));
+    }
+}
+
+/// The provider told the input, and the caller left before any content.
+#[test]
+fn what_was_told_before_a_caller_left_stands() {
+    let script = Script::sse(&[START]).then(Step::Silence);
+    let world = World::new(&[("anthropic", "anthropic")], vec![Ok(script)]);
+    leave_early(&world, MESSAGES, &asked(MESSAGES));
+    let record = record(&world);
+    assert_eq!(record.outcome, Outcome::Cancelled);
+    assert_eq!((record.usage.input, record.usage.cached_read), (700, 50));
+    assert_eq!(record.usage.source, UsageSource::Estimated);
+    assert!(record.attempts[0].usage.is_none(), "not billed twice");
+}
+
+/// An answer that a rule refuses was paid for.
+#[test]
+fn a_whole_answer_that_a_rule_refuses_leaves_what_it_cost() {
+    let call = ANSWER.replace(
+        "\"content\":\"hello\"}",
+        "\"content\":null,\"tool_calls\":[{\"id\":\"t\",\"type\":\"function\",\"function\":{\"name\":\"rm\",\"arguments\":\"{}\"}}]}",
+    );
+    for path in [CHAT, MESSAGES] {
+        let rule = ("tools", serde_json::json!({"deny": ["rm"]}));
+        let plan = plan::Plan {
+            policy: policy(&[("r", rule.0, rule.1, access::Mode::Enforce)]),
+            ..plan(&[("openai", "openai_chat")])
+        };
+        let world = World::of(plan, vec![Ok(Script::json(200, &call))]);
+        let body = ASK.replace("\"model\"", "\"max_tokens\":9,\"model\"");
+        let got = world.call(path, &body.replace(", \"x_unknown\": 1", ""));
+        assert_eq!(got.status, 403, "{}", got.body);
+        let record = record(&world);
+        let usage = record.attempts[0].usage.expect("what it cost");
+        assert_eq!((usage.input_total(), usage.output), (7, 2), "{path}");
+        assert_eq!(record.usage, Usage::default(), "{path}");
     }
 }
 

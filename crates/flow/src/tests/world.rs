@@ -35,6 +35,8 @@ pub(super) enum Step {
     /// Says nothing for ever.
     Silence,
     Reset,
+    /// Says nothing until somebody opens it.
+    Gate(Arc<AtomicBool>),
 }
 
 impl Script {
@@ -89,7 +91,7 @@ impl Wire for FakeWire {
             let script = next.map_err(|kind| WireFault {
                 kind,
                 detail: "scripted".into(),
-                sent: false,
+                sent: may_have_arrived(kind),
             })?;
             let mut headers = HeaderMap::new();
             headers.insert(
@@ -112,6 +114,21 @@ impl Wire for FakeWire {
     }
 }
 
+fn may_have_arrived(kind: WireFaultKind) -> bool {
+    match kind {
+        WireFaultKind::HeadTimeout
+        | WireFaultKind::ResetBeforeHead
+        | WireFaultKind::ResetInBody
+        | WireFaultKind::Protocol => true,
+        WireFaultKind::Dns
+        | WireFaultKind::Connect
+        | WireFaultKind::Tls
+        | WireFaultKind::Proxy
+        | WireFaultKind::ConnectTimeout
+        | WireFaultKind::Exhausted => false,
+    }
+}
+
 struct FakeBody {
     steps: VecDeque<Step>,
     dropped: Arc<AtomicBool>,
@@ -126,6 +143,12 @@ impl InboundBody for FakeBody {
             Some(Step::Bytes(bytes)) => Poll::Ready(Some(Ok(bytes.into()))),
             Some(Step::Silence) => {
                 self.steps.push_front(Step::Silence);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Step::Gate(gate)) if gate.load(Ordering::SeqCst) => self.poll_chunk(cx),
+            Some(Step::Gate(gate)) => {
+                self.steps.push_front(Step::Gate(gate));
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -218,10 +241,13 @@ impl World {
         let evidence = Evidence::new(journal.clone(), Arc::new(Meter::new()), LogLine::Off, None);
         let approvals = Arc::new(store::MemoryApprovals::default());
         let lane = store::ApprovalLane::new(approvals).expect("a thread");
+        let clock: Arc<dyn Clock> = Arc::new(FakeClock::default());
+        let replies = Arc::new(store::MemoryReplies::default());
+        let replies = store::ReplyLane::new(replies, clock.clone(), "p1".into());
         let flow = Arc::new(Flow {
             plan: Arc::new(ArcSwap::from_pointee(plan.into())),
             wire: wire.clone(),
-            clock: Arc::new(FakeClock::default()),
+            clock,
             dice: Arc::new(FakeDice(AtomicU64::new(1))),
             evidence,
             keys: Arc::default(),
@@ -231,7 +257,9 @@ impl World {
             approvals: Some(lane),
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
+            lines: Arc::default(),
             inflight: None,
+            replies: Some(replies.expect("a thread")),
         });
         Self {
             wire,

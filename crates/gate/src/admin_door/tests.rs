@@ -82,6 +82,7 @@ impl World {
             audit,
             keys: crate::virtual_keys::VirtualKeys::default().admin(),
             find_key: Arc::new(|_, _| None),
+            counted: Arc::new(insight::budgets::Counted::default),
             approvals: Arc::new(store::MemoryApprovals::default()),
             plans: Arc::new(plans),
             started_us: 0,

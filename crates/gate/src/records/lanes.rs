@@ -17,7 +17,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -42,6 +42,10 @@ pub(crate) struct Lanes {
     current: ArcSwap<Current>,
     /// The side lane, until all of it is in the main journal.
     side: Mutex<Option<Arc<SegmentLog>>>,
+    /// What a process before had left in the side lane goes up to here.
+    left_in_side: u64,
+    /// Set once this process writes the main journal: where it ended before.
+    main_from: OnceLock<u64>,
 }
 
 struct Current(Arc<SegmentLog>);
@@ -57,9 +61,16 @@ impl Lanes {
                 Ok(log) => {
                     let log = Arc::new(log);
                     let side = (lane > 1).then(|| log.clone());
+                    let ends = log.head().sequence;
+                    let main_from = OnceLock::new();
+                    if side.is_none() {
+                        main_from.get_or_init(|| ends);
+                    }
                     return Ok(Arc::new(Self {
                         current: ArcSwap::from_pointee(Current(log)),
                         side: Mutex::new(side),
+                        left_in_side: ends,
+                        main_from,
                     }));
                 }
                 Err(LogError::InUse { .. }) if lane < LANES_MAX => {}
@@ -67,6 +78,19 @@ impl Lanes {
             }
         }
         Err(io::Error::other("there is no lane for a journal"))
+    }
+
+    /// Where the main journal ended before this process wrote it; none as long
+    /// as it does not. What follows is of this process, save what it brings
+    /// in for others (see [`super::Foreign`]).
+    pub(crate) fn main_from(&self) -> Option<u64> {
+        self.main_from.get().copied()
+    }
+
+    /// The side lane of this process, and up to where it is of others.
+    pub(crate) fn own_side(&self) -> Option<(PathBuf, u64)> {
+        let side = self.side()?;
+        Some((side.dir().to_owned(), self.left_in_side))
     }
 
     fn side(&self) -> Option<Arc<SegmentLog>> {
@@ -239,6 +263,10 @@ impl Keeping {
             Err(LogError::InUse { .. }) => return Ok(false),
             Err(other) => return Err(io::Error::other(other)),
         };
+        // Before anything is written, so that whoever reads an entry of this
+        // process knows it.
+        let ended = main.head().sequence;
+        self.lanes.main_from.get_or_init(|| ended);
         let old = self.lanes.current.swap(Arc::new(Current(Arc::new(main))));
         // Whoever loaded the lane before may still be taking a slot of it.
         while Arc::strong_count(&old) > 1 {
@@ -277,12 +305,19 @@ impl Keeping {
     /// `false` if it was told to stop before.
     fn copy(&self, lane: &Arc<SegmentLog>) -> io::Result<bool> {
         let main = self.lanes.current.load_full();
+        let own = self.lanes.own_side().filter(|(dir, _)| dir == lane.dir());
         let known = self.known(lane.dir(), &main.0)?;
         let mut cursor = lane.cursor(1, None).map_err(io::Error::other)?;
         loop {
             // Looked at before the reading, so that the last entry is read.
             let is_over = lane.health().slots_in_use == 0;
             while let Some(entry) = cursor.next_entry().map_err(io::Error::other)? {
+                if own
+                    .as_ref()
+                    .is_none_or(|(_, others)| entry.sequence <= *others)
+                {
+                    self.under_way.foreign().note(&entry.payload);
+                }
                 if !self.append(&main.0, &entry, &known) {
                     return Ok(false);
                 }
@@ -316,15 +351,11 @@ impl Keeping {
     fn known(&self, lane: &Path, main: &SegmentLog) -> io::Result<HashSet<RequestId>> {
         let path = lane.join(COPY_MARK);
         let mut known = HashSet::new();
-        let mark = match std::fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse::<u64>().map_err(io::Error::other)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let beside = lane.join(format!("{COPY_MARK}.new"));
-                write_private(&beside, &main.head().sequence.to_string())?;
-                std::fs::rename(beside, path)?;
-                return Ok(known);
-            }
-            Err(error) => return Err(error),
+        let Some(mark) = copied_from(lane)? else {
+            let beside = lane.join(format!("{COPY_MARK}.new"));
+            write_private(&beside, &main.head().sequence.to_string())?;
+            std::fs::rename(beside, path)?;
+            return Ok(known);
         };
         if main.head().sequence <= mark {
             return Ok(known);
@@ -382,6 +413,19 @@ pub(super) fn id_of(entry: &Entry) -> Option<RequestId> {
 /// The main journal and the lanes beside it, there or not.
 pub(crate) fn lane_dirs(dir: &Path) -> impl Iterator<Item = PathBuf> {
     (1..=LANES_MAX).map(move |lane| lane_dir(dir, lane))
+}
+
+/// Where the main journal ended before the first record of this lane was
+/// copied into it; none if none was.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn copied_from(lane: &Path) -> io::Result<Option<u64>> {
+    match std::fs::read_to_string(lane.join(COPY_MARK)) {
+        Ok(text) => text.trim().parse().map(Some).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn lane_dir(dir: &Path, lane: u32) -> PathBuf {

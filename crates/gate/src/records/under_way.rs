@@ -8,12 +8,13 @@
 //! Deliberately not here: the table itself (`store::inflight`), and what a
 //! lost exchange costs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Foreign;
 use evidence::{Meter, Outcome, Record, RequestId};
 use store::{
     Check, Cursor, DeadTable, Inflight, InflightOptions, InflightRow, InflightState, InflightTable,
@@ -30,6 +31,8 @@ pub(crate) struct UnderWay {
     table: Arc<InflightTable>,
     tables: Tables,
     meter: Arc<Meter>,
+    /// What is brought in, for whoever adds up the journal.
+    foreign: Arc<Foreign>,
     /// Tables whose rows are in the journal up to this sequence; they go once
     /// it is synced.
     brought_in: Mutex<Vec<(DeadTable, u64)>>,
@@ -51,8 +54,14 @@ impl UnderWay {
             table,
             tables: Tables::new(&dir),
             meter,
+            foreign: Arc::default(),
             brought_in: Mutex::default(),
         }))
+    }
+
+    /// The records that this process brings into the main journal for others.
+    pub(crate) fn foreign(&self) -> &Arc<Foreign> {
+        &self.foreign
     }
 
     /// Where exchanges are noted.
@@ -93,7 +102,7 @@ impl UnderWay {
         let mut failed = Ok(());
         for found in self.tables.dead().map_err(io::Error::other)? {
             let done = found.map_err(io::Error::other).and_then(|mut table| {
-                let came = bring_in(&mut table, main, lanes)?;
+                let came = bring_in(&mut table, (main, &self.foreign), lanes)?;
                 self.tell(&came);
                 brought_in.push((table, main.health().sent));
                 Ok(())
@@ -135,23 +144,30 @@ struct Came {
     unreadable: u64,
 }
 
-fn bring_in(table: &mut DeadTable, main: &SegmentLog, lanes: &[PathBuf]) -> io::Result<Came> {
+fn bring_in(
+    table: &mut DeadTable,
+    (main, foreign): (&SegmentLog, &Foreign),
+    lanes: &[PathBuf],
+) -> io::Result<Came> {
     let mut came = Came::default();
     // What an attempt before has sent must show.
     written(main)?;
-    let mut rows = HashMap::new();
-    for row in table.rows().map_err(io::Error::other)? {
+    let all = table.rows().map_err(io::Error::other)?;
+    let mut mark = table.mark(&all);
+    let mut rows = BTreeMap::new();
+    for row in all {
         match Record::decode(&row.bytes) {
             Ok(record) => drop(rows.insert(record.id, (record, row))),
             Err(_) => came.unreadable += 1,
         }
     }
     let head = main.head().sequence;
-    if head < table.mark() {
+    if head < mark {
         table.move_mark_back(head).map_err(io::Error::other)?;
+        mark = head;
     }
     if !rows.is_empty() {
-        let cursor = from(table.mark() + 1, |from| main.cursor(from, None))?;
+        let cursor = from(mark + 1, |from| main.cursor(from, None))?;
         forget_known(&mut rows, cursor)?;
     }
     for lane in lanes.iter().filter(|lane| lane.exists()) {
@@ -162,6 +178,7 @@ fn bring_in(table: &mut DeadTable, main: &SegmentLog, lanes: &[PathBuf]) -> io::
     }
     for (record, row) in rows.into_values() {
         let slot = main.try_slot().map_err(io::Error::other)?;
+        foreign.note(&row.bytes);
         let is_lost = row.state == InflightState::Begun;
         drop(match is_lost {
             true => slot.send(&lost(record).encode()),
@@ -196,7 +213,7 @@ fn from(
 
 /// Takes those away that a journal has.
 fn forget_known(
-    rows: &mut HashMap<RequestId, (Record, InflightRow)>,
+    rows: &mut BTreeMap<RequestId, (Record, InflightRow)>,
     mut cursor: Box<dyn Cursor>,
 ) -> io::Result<()> {
     while let Some(entry) = cursor.next_entry().map_err(io::Error::other)? {

@@ -19,6 +19,7 @@ mod explain;
 mod first_run;
 mod gateway;
 mod handover;
+mod idempotency;
 mod identity;
 #[path = "../../../../testbed/src/issuer.rs"]
 #[expect(
@@ -28,6 +29,7 @@ mod identity;
 mod issuer;
 mod labels;
 mod leaving;
+mod ledger;
 mod lending;
 mod limits;
 mod listeners;
@@ -37,9 +39,13 @@ mod operator;
 mod plans;
 mod records;
 mod reload;
+mod replicas;
 mod rollout;
 mod rubbish;
+mod spend;
 mod upstream;
+#[path = "../../../store-remote/src/valkey/tests/server.rs"]
+mod valkey;
 mod virtual_keys;
 
 use std::time::{Duration, Instant};

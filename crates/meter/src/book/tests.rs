@@ -34,6 +34,7 @@ fn spec(measure: Measure, limit: i64, pace: Pace, hold: Hold) -> QuotaSpec {
         overrides: Vec::new(),
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     }
 }
 
@@ -346,4 +347,47 @@ fn history(draw: &Draw, now: u64, live: &VecDeque<Draw>, settled: &[(Draw, i64)]
         .map(|(_, actual)| actual)
         .sum();
     reserved + done
+}
+
+#[test]
+fn what_the_ledger_has_stands_in_a_counter_once_and_leaves_no_more_room() {
+    let budget = quota(Measure::Tokens, 100, fixed(60));
+    let mut before = Book::default();
+    let draw = ask(&mut before, 5 * SECOND, "ann", &[(&budget, 60)]).expect("fits");
+    let draw = draw.draws[0].clone();
+    let mut book = Book::default();
+    book.credit(&draw, 40);
+    book.credit(&draw, -5);
+    let level = book.levels().next().expect("there is one");
+    assert_eq!(
+        (level.settled, level.reserved, level.span),
+        (40, 0, draw.span)
+    );
+    ask(&mut book, 6 * SECOND, "ann", &[(&budget, 61)]).expect_err("60 are left");
+    ask(&mut book, 6 * SECOND, "ann", &[(&budget, 60)]).expect("60 are left");
+    assert_eq!(book.debt(Measure::Tokens), 0);
+    // A permit of an earlier process is none of this one.
+    let permits = quota(Measure::Concurrency, 1, Pace::Permits);
+    let permit = ask(&mut before, 0, "ann", &[(&permits, 1)]).expect("fits");
+    book.credit(&permit.draws[0], 1);
+    ask(&mut book, 0, "ann", &[(&permits, 1)]).expect("nothing was taken");
+}
+
+#[test]
+fn a_book_that_is_not_what_the_ledger_says_is_found() {
+    let budget = quota(Measure::Tokens, 100, fixed(60));
+    let mut book = Book::default();
+    let draw = ask(&mut book, 0, "ann", &[(&budget, 60)])
+        .expect("fits")
+        .draws[0]
+        .clone();
+    let says = |settled: i64| [(draw.counter, draw.span, settled)].into_iter();
+    assert_eq!(book.differing(1, std::iter::empty()), 0, "only reserved");
+    book.settle(&draw, 40);
+    assert_eq!(book.differing(1, says(40)), 0);
+    assert_eq!(book.differing(1, says(41)), 1);
+    assert_eq!(book.differing(1, std::iter::empty()), 1);
+    let other = (7, draw.span, 1);
+    assert_eq!(book.differing(1, says(40).chain([other])), 1);
+    assert_eq!(book.differing(60 * SECOND, says(0)), 0, "it has passed");
 }

@@ -11,6 +11,7 @@
 //! [`Sheet`]. Blank lines and lines that begin with `#` mean nothing.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use contract::glob;
@@ -22,18 +23,24 @@ use super::sheet::{Sheet, is_in};
 /// The first line of such a text.
 pub const FORMAT: &str = "tollgate-prices 1";
 /// Most bytes of such a text.
-const BYTES_MAX: usize = 16 << 20;
+const BYTES_MAX: usize = 4 << 20;
 /// Most faults that are told.
 const FAULTS_MAX: usize = 100;
 /// Longest name of a model or kind.
 const NAME_BYTES_MAX: usize = 256;
 
 /// A table of prices.
-#[derive(Debug)]
 pub struct Catalog {
     sources: Vec<Source>,
     digest: [u8; 32],
     shelves: HashMap<Box<str>, Shelf>,
+}
+
+/// In short: it has thousands of lines.
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Catalog({} kinds)", self.shelves.len())
+    }
 }
 
 /// Where prices come from.
@@ -164,6 +171,13 @@ impl Catalog {
     /// BLAKE3 of its text.
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// The kinds of providers that have prices, in order.
+    pub fn kinds(&self) -> Vec<&str> {
+        let mut kinds: Vec<&str> = self.shelves.keys().map(|kind| &**kind).collect();
+        kinds.sort_unstable();
+        kinds
     }
 
     /// All prices, by kind, model, region and date.

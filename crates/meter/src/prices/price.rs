@@ -210,7 +210,8 @@ impl Price {
     /// on), for a call of this tier and length, stand-ins and the factor
     /// included; `None` if there is none.
     pub fn rate(&self, class: Class, tier: Tier, input: u64) -> Option<Money> {
-        let rate = u128::from(self.sheet.rate(class, tier, input)?.unsigned_abs());
+        let rate = self.sheet.rates_at(tier, input).get(class)?;
+        let rate = u128::from(rate.0.unsigned_abs());
         let factor = self.factor.millionths();
         let whole = u128::from(class.unit().in_a_million().unsigned_abs()) * 1_000_000;
         Some(money(rate.saturating_mul(factor).div_ceil(whole)))
@@ -220,6 +221,7 @@ impl Price {
     pub fn cost(&self, usage: &Usage, terms: &Terms) -> Cost {
         let input = usage.input_total();
         let mut unpriced = terms.tier.is_dearer() && !self.sheet.has(terms.tier);
+        let rates = self.sheet.rates_at(terms.tier, input);
         let mut exact = [0_u128; CLASSES];
         for class in Class::ALL {
             let units = match class {
@@ -231,7 +233,7 @@ impl Price {
             if units == 0 {
                 continue;
             }
-            match self.sheet.rate(class, terms.tier, input) {
+            match rates.get(class) {
                 Some(rate) => exact[class.at()] = self.times(rate, u128::from(units)),
                 // Most calls are billed by neither.
                 None if matches!(class, Class::Request | Class::Second) => {}
@@ -254,11 +256,17 @@ impl Price {
     /// most this.
     pub fn worst(&self, bound: &Bound) -> Option<Money> {
         let mut worst = 0;
-        for tier in bound.tiers.iter() {
-            // Rates change where a level begins, and nowhere else.
-            let levels = self.sheet.levels().iter().map(|level| level.above);
-            let reached = levels.filter(|above| *above < bound.input);
-            for above in reached.chain([0]) {
+        let is_told = |tier: &Tier| *tier == Tier::Standard || self.sheet.has(*tier);
+        // A tier that is not told costs what the standard one does.
+        let untold = bound.tiers.iter().find(|tier| !is_told(tier));
+        for tier in bound.tiers.iter().filter(is_told).chain(untold) {
+            // Rates change where a level of the tier or of the standard one
+            // begins, and nowhere else.
+            let levels = self.sheet.levels().iter().filter(|level| {
+                let counts = level.tier == tier || level.tier == Tier::Standard;
+                counts && level.above > 0 && level.above < bound.input
+            });
+            for above in levels.map(|level| level.above).chain([0]) {
                 worst = worst.max(self.worst_at(bound, tier, above.saturating_add(1))?);
             }
         }
@@ -267,7 +275,8 @@ impl Price {
 
     /// The same for a call of one tier and length.
     fn worst_at(&self, bound: &Bound, tier: Tier, input: u64) -> Option<u128> {
-        let rate = |class| self.sheet.rate(class, tier, input);
+        let rates = self.sheet.rates_at(tier, input);
+        let rate = |class| rates.get(class);
         let dearest = |classes: &[Class]| {
             let mine = classes.iter().filter(|class| bound.may.has(**class));
             mine.filter_map(|class| rate(*class)).max()
@@ -276,8 +285,14 @@ impl Price {
         let legs = [
             (dearest(&INPUT), u128::from(bound.input)),
             (dearest(&OUTPUT), output),
-            (rate(Class::Request).or(Some(0)), bound.requests.into()),
-            (rate(Class::Second).or(Some(0)), bound.seconds.into()),
+            (
+                rate(Class::Request).or(Some(Money::ZERO)),
+                bound.requests.into(),
+            ),
+            (
+                rate(Class::Second).or(Some(Money::ZERO)),
+                bound.seconds.into(),
+            ),
             (rate(Class::Search), bound.searches.into()),
         ];
         legs.iter()
@@ -288,8 +303,8 @@ impl Price {
     }
 
     /// Rate times units times the factor, in nano-dollars times [`SCALE`].
-    fn times(&self, rate: i64, units: u128) -> u128 {
-        u128::from(rate.unsigned_abs())
+    fn times(&self, rate: Money, units: u128) -> u128 {
+        u128::from(rate.0.unsigned_abs())
             .saturating_mul(units)
             .saturating_mul(self.factor.millionths())
     }

@@ -259,80 +259,111 @@ impl Sheet {
         Hex(&self.version)
     }
 
-    /// The rate of a class for a call of this tier and length. What a level
-    /// does not say is charged at the dearest of what it could be: the class
-    /// that stands in at the same level, the same class at a lower level of
-    /// the tier, and the same class of the standard tier.
-    pub(super) fn rate(&self, class: Class, tier: Tier, input: u64) -> Option<i64> {
-        let base = self.rates.get(class).map(|rate| rate.0);
-        let Some(top) = self.top(tier, input) else {
+    /// The rates of a call of this tier and length. What a level does not say
+    /// is charged at the dearest of what it could be: the class that stands
+    /// in at the same level, the same class at a lower level of the tier, and
+    /// the same class of the standard tier.
+    pub(super) fn rates_at(&self, tier: Tier, input: u64) -> Rates {
+        let mut standard = Said::new(self.rates);
+        let (mut own, mut top) = (Said::new(Rates::default()), None);
+        // They are sorted: of those that hold the highest comes last.
+        for level in self
+            .levels
+            .iter()
+            .filter(|level| level.above < input.max(1))
+        {
+            if level.tier == Tier::Standard {
+                standard.say(level);
+            }
+            if level.tier == tier {
+                own.say(level);
+                top = Some(level.above);
+            }
+        }
+        let Some(top) = top else {
             return match tier {
-                Tier::Standard => base.or_else(|| self.stand_in(class, tier, input)),
+                Tier::Standard => self.filled(|class, stand_in| match self.rates.0[class.at()] {
+                    UNKNOWN => stand_in,
+                    rate => rate,
+                }),
                 Tier::Flex | Tier::Priority | Tier::Fast | Tier::Batch => {
-                    self.rate(class, Tier::Standard, input)
+                    self.rates_at(Tier::Standard, input)
                 }
             };
         };
-        let own = self.level(tier, input, class);
-        let standard = self.level(Tier::Standard, input, class);
-        let length = standard.map_or(0, |(_, above)| above);
-        let standard = standard.map(|(rate, _)| rate).or(base);
-        match own {
+        self.filled(|class, stand_in| {
+            let (rate, above) = own.of(class);
+            let (of_standard, length) = standard.of(class);
             // A level of the very length says all there is to say.
-            Some((rate, above)) if above == top && above >= length => Some(rate),
-            Some((rate, _)) => dearest([Some(rate), standard, self.stand_in(class, tier, input)]),
-            None => dearest([standard, self.stand_in(class, tier, input), None]),
+            match rate != UNKNOWN && above == top && above >= length {
+                true => rate,
+                false => rate.max(of_standard).max(stand_in),
+            }
+        })
+    }
+
+    /// Rates of all classes: each is told the rate of the class as which
+    /// providers bill one that has none of its own. `docs/prices.md` names
+    /// their documents.
+    fn filled(&self, rate: impl Fn(Class, i64) -> i64) -> Rates {
+        let mut rates = Rates::default();
+        // Who stands in for others comes before them.
+        for class in Class::ALL {
+            let known = |class: Class| rates.0[class.at()];
+            let stand_in = match class {
+                Class::CachedRead | Class::CachedWrite | Class::AudioIn | Class::ImageIn => {
+                    known(Class::Input)
+                }
+                // Who bills writes for five minutes bills those for an hour
+                // at twice the input.
+                Class::CachedWrite1h => match self.rates.get(Class::CachedWrite) {
+                    Some(_) => known(Class::Input)
+                        .saturating_mul(2)
+                        .max(known(Class::CachedWrite)),
+                    None => known(Class::Input),
+                },
+                Class::Reasoning | Class::AudioOut | Class::ImageOut => known(Class::Output),
+                Class::Input | Class::Output | Class::Request | Class::Search | Class::Second => {
+                    UNKNOWN
+                }
+            };
+            rates.0[class.at()] = rate(class, stand_in);
         }
+        rates
     }
 
     /// Whether there is a price for this tier.
     pub(super) fn has(&self, tier: Tier) -> bool {
         tier == Tier::Standard || self.levels.iter().any(|level| level.tier == tier)
     }
-
-    /// The rate of a class at the highest level of a tier that has one, and
-    /// that level.
-    fn level(&self, tier: Tier, input: u64, class: Class) -> Option<(i64, u64)> {
-        let mut levels = self.levels.iter().rev();
-        levels.find_map(|level| {
-            let holds = level.tier == tier && level.above < input.max(1);
-            let rate = level.rates.get(class).filter(|_| holds)?;
-            Some((rate.0, level.above))
-        })
-    }
-
-    /// The highest level of a tier that holds.
-    fn top(&self, tier: Tier, input: u64) -> Option<u64> {
-        let mut levels = self.levels.iter().rev();
-        let top = levels.find(|level| level.tier == tier && level.above < input.max(1));
-        top.map(|level| level.above)
-    }
-
-    /// The rate of the class as which providers bill one that has none of its
-    /// own; `docs/prices.md` names their documents.
-    fn stand_in(&self, class: Class, tier: Tier, input: u64) -> Option<i64> {
-        let rate = |class| self.rate(class, tier, input);
-        match class {
-            Class::CachedRead | Class::CachedWrite | Class::AudioIn | Class::ImageIn => {
-                rate(Class::Input)
-            }
-            // Who bills writes for five minutes bills those for an hour at
-            // twice the input.
-            Class::CachedWrite1h => match self.rates.get(Class::CachedWrite) {
-                Some(_) => {
-                    let twice = rate(Class::Input).map(|rate| rate.saturating_mul(2));
-                    dearest([twice, rate(Class::CachedWrite), None])
-                }
-                None => rate(Class::Input),
-            },
-            Class::Reasoning | Class::AudioOut | Class::ImageOut => rate(Class::Output),
-            Class::Input | Class::Output | Class::Request | Class::Search | Class::Second => None,
-        }
-    }
 }
 
-fn dearest(rates: [Option<i64>; 3]) -> Option<i64> {
-    rates.into_iter().flatten().max()
+/// What levels say of each class, and the lengths of the levels that do.
+struct Said {
+    rates: Rates,
+    above: [u64; Class::ALL.len()],
+}
+
+impl Said {
+    fn new(rates: Rates) -> Self {
+        Self {
+            rates,
+            above: [0; Class::ALL.len()],
+        }
+    }
+
+    fn say(&mut self, level: &Level) {
+        for (at, rate) in level.rates.0.iter().enumerate() {
+            if *rate != UNKNOWN {
+                self.rates.0[at] = *rate;
+                self.above[at] = level.above;
+            }
+        }
+    }
+
+    fn of(&self, class: Class) -> (i64, u64) {
+        (self.rates.0[class.at()], self.above[class.at()])
+    }
 }
 
 /// Whether a region is the known one, or a part of it: `eu-west-1` is in

@@ -25,6 +25,7 @@ fn quota(by: &[Dimension], only: &[(Dimension, &[&str])]) -> Quota {
         }],
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     })
 }
 

@@ -13,7 +13,7 @@ use routing::ModelTable;
 use super::Findings;
 use crate::diagnostic::suggest;
 use crate::document::{
-    BudgetEntry, DimensionName, Document, MeasureName, Millis, OnlyEntry, OverrideEntry,
+    BudgetEntry, DimensionName, Document, ExceptionEntry, MeasureName, Millis, OnlyEntry,
     RateLimitEntry, ThresholdEntry, WindowName,
 };
 
@@ -37,6 +37,11 @@ pub(super) fn compile(document: &Document, models: &ModelTable, findings: &mut F
         if let Some(spec) = budget(entry, &path, &known, findings) {
             specs.push(spec);
         }
+    }
+    for (nth, entry) in document.brakes.iter().enumerate() {
+        let path = format!("brakes[{nth}]");
+        check_name(&entry.name, &path, &mut names, findings);
+        specs.extend(super::brakes::compile(entry, &path, findings));
     }
     Quotas::new(specs)
 }
@@ -78,10 +83,13 @@ fn rate_limit(entry: &RateLimitEntry, path: &str, findings: &mut Findings) -> Op
         hold: hold(entry.mode)?,
         overrides: Vec::new(),
         thresholds: Vec::new(),
-        queue: entry.queue.map(|queue| Queue {
+        queue: entry.queue.as_ref().map(|queue| Queue {
             wait_ms: queue.wait.0,
             length: queue.length,
+            first: queue.first.clone(),
+            last: queue.last.clone(),
         }),
+        usual: None,
     };
     if spec.queue.is_some() && spec.scope.is_of_attempt() {
         findings.error(
@@ -140,11 +148,11 @@ fn pace(
         }
         WindowName::Even => even(entry, per, limit?, path, findings),
         WindowName::Sliding => {
-            check_length(per, path, findings)?;
+            check_length(per, &format!("{path}.per"), findings)?;
             Some(Pace::Window(Window::Sliding { length_ms: per.0 }))
         }
         WindowName::Fixed => {
-            check_length(per, path, findings)?;
+            check_length(per, &format!("{path}.per"), findings)?;
             Some(Pace::Window(Window::Fixed {
                 length_s: per.0 / 1_000,
                 anchor_s: 0,
@@ -193,10 +201,10 @@ fn even(
 }
 
 /// Windows are whole seconds: shorter ones say nothing about tokens.
-fn check_length(per: Millis, path: &str, findings: &mut Findings) -> Option<()> {
+pub(super) fn check_length(per: Millis, path: &str, findings: &mut Findings) -> Option<()> {
     if per.0 < SLIDING_MS_MIN || !per.0.is_multiple_of(1_000) {
         findings.error(
-            format!("{path}.per"),
+            path,
             "a window is one second or longer, in whole seconds",
             "write `1s`, `1m`, `1h` or the like",
         );
@@ -251,6 +259,7 @@ fn budget(
         overrides,
         thresholds,
         queue: None,
+        usual: None,
     })
 }
 
@@ -364,7 +373,7 @@ fn threshold(
 }
 
 fn over(
-    entry: &OverrideEntry,
+    entry: &ExceptionEntry,
     measure: Measure,
     path: &str,
     findings: &mut Findings,
@@ -403,7 +412,12 @@ fn moment(text: &str, path: &str, findings: &mut Findings) -> Option<u64> {
     found
 }
 
-fn limit(text: &str, measure: Measure, path: &str, findings: &mut Findings) -> Option<i64> {
+pub(super) fn limit(
+    text: &str,
+    measure: Measure,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<i64> {
     let (found, instead) = match measure {
         Measure::Cost => (
             Money::parse(text).ok().map(|money| money.0),
@@ -426,7 +440,7 @@ fn limit(text: &str, measure: Measure, path: &str, findings: &mut Findings) -> O
     fits
 }
 
-fn scope(
+pub(super) fn scope(
     by: &[DimensionName],
     only: &OnlyEntry,
     path: &str,
@@ -457,7 +471,7 @@ fn scope(
 }
 
 /// `None` where it is switched off.
-fn hold(mode: Mode) -> Option<Hold> {
+pub(super) fn hold(mode: Mode) -> Option<Hold> {
     match mode {
         Mode::Off => None,
         Mode::Shadow => Some(Hold::Shadow),
@@ -486,6 +500,7 @@ fn dimension(name: DimensionName) -> Dimension {
         DimensionName::Key => Dimension::Key,
         DimensionName::Model => Dimension::Model,
         DimensionName::Operation => Dimension::Operation,
+        DimensionName::Content => Dimension::Content,
         DimensionName::Provider => Dimension::Provider,
         DimensionName::UpstreamModel => Dimension::UpstreamModel,
         DimensionName::Account => Dimension::Account,

@@ -85,11 +85,66 @@ pub struct BudgetEntry {
     pub thresholds: Vec<ThresholdEntry>,
     /// Another limit for a while.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub overrides: Vec<OverrideEntry>,
+    pub overrides: Vec<ExceptionEntry>,
 }
 
 fn cost() -> MeasureName {
     MeasureName::Cost
+}
+
+/// A brake on what runs away: an agent in a loop, a key that leaked. What it
+/// refuses is answered with 429.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrakeEntry {
+    /// Name in messages, records and metrics. Its counters go by it.
+    pub name: String,
+    /// Each combination of values of these is looked at apart. Default: key.
+    #[serde(default = "of_key")]
+    pub by: Vec<DimensionName>,
+    /// Only calls with one of these values (names, or globs) in each of these.
+    #[serde(default, skip_serializing_if = "OnlyEntry::is_empty")]
+    pub only: OnlyEntry,
+    /// What it does about what it finds.
+    #[serde(default)]
+    pub mode: Mode,
+    /// So many times the usual spending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub velocity: Option<VelocityEntry>,
+    /// So many nearly identical requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<RepeatsEntry>,
+}
+
+fn of_key() -> Vec<DimensionName> {
+    vec![DimensionName::Key]
+}
+
+/// Spending that is many times what is usual.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VelocityEntry {
+    /// How many times the usual.
+    #[schemars(range(min = 1, max = 1000))]
+    pub times: u32,
+    /// The time that is looked at.
+    pub over: Millis,
+    /// The time that says what is usual; longer than `over`.
+    pub baseline: Millis,
+    /// Dollars that may always be spent in `over`.
+    pub at_least: String,
+}
+
+/// Requests that are nearly identical: the last turn is the same but for case,
+/// digits, spaces and punctuation.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatsEntry {
+    /// How many.
+    #[schemars(range(min = 1))]
+    pub limit: u32,
+    /// In which time.
+    pub per: Millis,
 }
 
 /// What is counted.
@@ -141,6 +196,8 @@ pub enum DimensionName {
     Model,
     /// `chat`, `embeddings` or `count_tokens`.
     Operation,
+    /// What is asked: nearly identical requests share one value.
+    Content,
     /// Provider. Counted for each attempt.
     Provider,
     /// Model as the provider knows it. Counted for each attempt.
@@ -208,8 +265,8 @@ impl OnlyEntry {
     }
 }
 
-/// A bounded line of calls that wait for room.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+/// A bounded line of calls that wait for room, fair among callers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueEntry {
     /// Longest wait.
@@ -217,6 +274,12 @@ pub struct QueueEntry {
     /// Most calls that wait for one counter.
     #[schemars(range(min = 1, max = 10_000))]
     pub length: u32,
+    /// Use cases (names or globs) that come before all others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<String>,
+    /// Use cases that come behind all others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last: Vec<String>,
 }
 
 impl Default for QueueEntry {
@@ -224,6 +287,8 @@ impl Default for QueueEntry {
         Self {
             wait: Millis(5_000),
             length: 100,
+            first: Vec::new(),
+            last: Vec::new(),
         }
     }
 }
@@ -256,7 +321,7 @@ pub struct ThresholdEntry {
 /// Another limit for a while.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OverrideEntry {
+pub struct ExceptionEntry {
     /// The limit meanwhile.
     pub limit: String,
     /// From when, such as `2026-11-20T00:00:00Z`. Default: at once.

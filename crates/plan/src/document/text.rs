@@ -7,9 +7,11 @@ use std::marker::PhantomData;
 
 use contract::Secret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+
+use super::prices::{Day, Dollars, Multiplier};
 
 /// What a masked secret looks like.
 pub const MASK: &str = "***";
@@ -17,7 +19,7 @@ const VALUE: &str = "$secret";
 const WRITTEN: &str = "$written";
 
 /// What is wrong with a text, and what to write instead.
-type Wrong = (String, String);
+pub(super) type Wrong = (String, String);
 
 /// A check of a text.
 pub(crate) type Check = fn(&str) -> Result<(), Wrong>;
@@ -28,6 +30,9 @@ pub(crate) fn format(name: &str) -> Option<Check> {
         "duration-text" => Some(|text| Millis::parse(text).map(|_| ())),
         "size-text" => Some(|text| Bytes::parse(text).map(|_| ())),
         "url-text" => Some(without_login),
+        "dollars-text" => Some(|text| Dollars::parse(text).map(|_| ())),
+        "factor-text" => Some(|text| Multiplier::parse(text).map(|_| ())),
+        "day-text" => Some(|text| Day::parse(text).map(|_| ())),
         _ => None,
     }
 }
@@ -236,41 +241,49 @@ fn write_in_units(
 
 /// Serde and schema of a text that is parsed.
 macro_rules! parsed_text {
-    ($name:ident, $format:literal, $title:literal, $examples:expr) => {
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+    ($name:ident, $format:literal, $title:literal, $type:literal, $examples:expr) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.collect_str(self)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(from)?;
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(from)?;
                 Self::parse(&text).map_err(|(what, instead)| {
-                    D::Error::custom(format!("{what}; {instead}"))
+                    serde::de::Error::custom(format!("{what}; {instead}"))
                 })
             }
         }
 
-        impl JsonSchema for $name {
+        impl schemars::JsonSchema for $name {
             fn inline_schema() -> bool {
                 true
             }
 
-            fn schema_name() -> Cow<'static, str> {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 $title.into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 // A size may be a bare number; editors should not complain.
-                json_schema!({ "type": ["string", "integer"], "format": $format, "examples": $examples })
+                schemars::json_schema!({ "type": ["string", $type], "format": $format, "examples": $examples })
             }
         }
     };
 }
 
-parsed_text!(Millis, "duration-text", "Duration", ["10s", "1500ms"]);
-parsed_text!(Bytes, "size-text", "Size", ["32MiB", "64KiB"]);
+pub(super) use parsed_text;
+
+parsed_text!(
+    Millis,
+    "duration-text",
+    "Duration",
+    "integer",
+    ["10s", "1500ms"]
+);
+parsed_text!(Bytes, "size-text", "Size", "integer", ["32MiB", "64KiB"]);
 
 /// A mapping that keeps the order in which it was written, because order is
 /// preference.

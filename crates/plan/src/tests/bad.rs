@@ -118,8 +118,9 @@ fn unknown_fields_and_words() {
                 1,
                 "there is no field `zzz` here",
                 "the fields are `listen`, `data_dir`, `workers`, `providers`, `models`, `keys`, \
-                 `keys_from`, `identity`, `metadata`, `policy`, `admin`, `plans`, `limits`, \
-                 `translation`, `evidence`, `log`, `drain`",
+                 `keys_from`, `identity`, `metadata`, `idempotency`, `policy`, `rate_limits`, \
+                 `budgets`, `brakes`, `counters`, `reservation`, `answers`, `prices`, `admin`, \
+                 `plans`, `limits`, `translation`, `evidence`, `log`, `drain`",
             ),
         ],
     );

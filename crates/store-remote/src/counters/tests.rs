@@ -66,6 +66,7 @@ fn budget() -> Arc<Quota> {
         overrides: Vec::new(),
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     }))
 }
 

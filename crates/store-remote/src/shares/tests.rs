@@ -30,6 +30,7 @@ fn quota(measure: Measure, limit: i64, pace: Pace) -> Arc<Quota> {
         overrides: Vec::new(),
         thresholds: Vec::new(),
         queue: None,
+        usual: None,
     }))
 }
 

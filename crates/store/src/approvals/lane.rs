@@ -3,15 +3,22 @@
 //!
 //! Deliberately not here: what is asked.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 
 use super::{ApprovalRow, Approvals, ApprovalsError};
+use crate::asked::{Unasked, question};
+
+/// What a store of approvals will answer.
+pub type Asked<T> = crate::asked::Asked<T, ApprovalsError>;
+
+impl Unasked for ApprovalsError {
+    fn busy() -> Self {
+        Self::Busy
+    }
+}
 
 /// Most questions that wait for the store.
 const QUEUED_MAX: usize = 1_024;
@@ -91,70 +98,13 @@ impl ApprovalLane {
         &self,
         act: impl FnOnce(&dyn Approvals) -> Result<T, ApprovalsError> + Send + 'static,
     ) -> Asked<T> {
-        let slot: Arc<Mutex<Slot<T>>> = Arc::new(Mutex::new(Slot {
-            found: None,
-            waker: None,
-        }));
-        let teller = Teller(slot.clone());
+        let (teller, asked) = question();
         let job: Job = Box::new(move |store| {
             let found = act(store);
             teller.tell(found);
         });
         // A job that is not taken is dropped, and its teller says so.
         drop(self.jobs.try_send(job));
-        Asked(slot)
-    }
-}
-
-struct Slot<T> {
-    found: Option<Result<T, ApprovalsError>>,
-    waker: Option<Waker>,
-}
-
-fn locked<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
-    // Nothing that can panic runs under this lock.
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Tells what was found, or that nobody looked.
-struct Teller<T>(Arc<Mutex<Slot<T>>>);
-
-impl<T> Teller<T> {
-    fn tell(&self, found: Result<T, ApprovalsError>) {
-        let waker = {
-            let mut slot = locked(&self.0);
-            slot.found.get_or_insert(found);
-            slot.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-impl<T> Drop for Teller<T> {
-    fn drop(&mut self) {
-        // Changes nothing where the answer was told.
-        self.tell(Err(ApprovalsError::Busy));
-    }
-}
-
-/// What a store of approvals will answer. It is asked whether anybody waits
-/// for the answer or not.
-#[must_use = "the answer is not there before it is awaited"]
-pub struct Asked<T>(Arc<Mutex<Slot<T>>>);
-
-impl<T> Future for Asked<T> {
-    type Output = Result<T, ApprovalsError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut slot = locked(&self.0);
-        match slot.found.take() {
-            Some(found) => Poll::Ready(found),
-            None => {
-                slot.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        asked
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::{Extract, IndexError, IndexOptions, IndexStatus, Row};
+use super::{Extract, IndexError, IndexOptions, IndexStatus, Leg, Row};
 use crate::journal::{Cursor, Entry, EntryKind, Head, Journal, Place, ReadError};
 
 /// How much nicer than the rest of the process the thread is.
@@ -15,7 +15,11 @@ const NICENESS: i32 = 19;
 
 const INSERT: &str = "INSERT INTO records VALUES (
   ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-  ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+  ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26,
+  ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)";
+
+const INSERT_LEG: &str = "INSERT INTO legs VALUES (
+  ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// What the index and its thread tell each other.
 pub(super) struct Signals {
@@ -294,6 +298,7 @@ impl Indexer {
     fn restart(&mut self, signals: &Signals) -> Result<bool, IndexError> {
         let transaction = self.connection.transaction()?;
         transaction.execute("DELETE FROM records", [])?;
+        transaction.execute("DELETE FROM legs", [])?;
         let mark = Mark::default();
         mark.save(&transaction)?;
         transaction.commit()?;
@@ -402,6 +407,39 @@ fn insert(
         row.first_token_us.map(bounded),
         row.cost_nanos,
         row.plan,
+        row.use_case,
+        row.user,
+        row.cost_center,
+        row.price_version,
+        bounded(row.cached_read_tokens),
+        bounded(row.cached_write_tokens),
+        bounded(row.reasoning_tokens),
+        row.estimated,
+        row.limit.as_ref().map(|hit| &hit.name),
+        row.limit.as_ref().map(|hit| &hit.kind),
+        row.limit.as_ref().map(|hit| &hit.verdict),
+        row.legs
+            .iter()
+            .fold(0_i64, |sum, leg| sum.saturating_add(leg.cost_nanos)),
+    ])?;
+    row.legs
+        .iter()
+        .try_for_each(|leg| insert_leg(transaction, entry.sequence, leg))
+}
+
+fn insert_leg(transaction: &Transaction, sequence: u64, leg: &Leg) -> Result<(), rusqlite::Error> {
+    let mut statement = transaction.prepare_cached(INSERT_LEG)?;
+    statement.execute(params![
+        sequence,
+        leg.provider,
+        leg.model,
+        bounded(leg.input_tokens),
+        bounded(leg.output_tokens),
+        bounded(leg.cached_read_tokens),
+        bounded(leg.cached_write_tokens),
+        bounded(leg.reasoning_tokens),
+        leg.estimated,
+        leg.cost_nanos,
     ])?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params_from_iter};
 
-use super::{IndexError, Row};
+use super::{IndexError, LimitHit, Row};
 use crate::journal::Place;
 
 /// Most rows of one page.
@@ -18,7 +18,9 @@ const STEPS_PER_LOOK: i32 = 10_000;
 
 const COLUMNS: &str = "sequence, segment, offset, recorded_us, arrived_us, ended_us, request_id, \
     tenant, app, key_id, operation, dialect, provider, model, status, outcome, fault, origin, \
-    stream, input_tokens, output_tokens, duration_us, first_token_us, cost_nanos, plan";
+    stream, input_tokens, output_tokens, duration_us, first_token_us, cost_nanos, plan, \
+    use_case, user, cost_center, price_version, cached_read_tokens, cached_write_tokens, \
+    reasoning_tokens, estimated, limit_name, limit_kind, limit_verdict";
 
 /// Which records to find; `None` does not filter. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -183,7 +185,10 @@ impl Clauses {
 
 /// The first sequence recorded at or after `since_us`, by halving: recorded
 /// times never fall as sequences rise. About forty look-ups by key.
-fn first_recorded_since(connection: &Connection, since_us: u64) -> Result<i64, rusqlite::Error> {
+pub(super) fn first_recorded_since(
+    connection: &Connection,
+    since_us: u64,
+) -> Result<i64, rusqlite::Error> {
     let since_us = i64::try_from(since_us).unwrap_or(i64::MAX);
     let last: Option<i64> =
         connection.query_row("SELECT max(sequence) FROM records", [], |row| row.get(0))?;
@@ -239,6 +244,27 @@ fn found(row: &rusqlite::Row) -> Result<Found, rusqlite::Error> {
             first_token_us: row.get(22)?,
             cost_nanos: row.get(23)?,
             plan: row.get(24)?,
+            use_case: row.get(25)?,
+            user: row.get(26)?,
+            cost_center: row.get(27)?,
+            price_version: row.get(28)?,
+            cached_read_tokens: row.get(29)?,
+            cached_write_tokens: row.get(30)?,
+            reasoning_tokens: row.get(31)?,
+            estimated: row.get(32)?,
+            limit: limit_hit(row)?,
+            legs: Vec::new(),
         },
     })
+}
+
+fn limit_hit(row: &rusqlite::Row) -> Result<Option<LimitHit>, rusqlite::Error> {
+    let Some(name) = row.get(33)? else {
+        return Ok(None);
+    };
+    Ok(Some(LimitHit {
+        name,
+        kind: row.get(34)?,
+        verdict: row.get(35)?,
+    }))
 }

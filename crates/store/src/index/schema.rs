@@ -11,7 +11,7 @@ use super::IndexError;
 use crate::private;
 
 /// Version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Page cache of each connection, in KiB.
 const CACHE_KIB: i64 = 1_024;
 /// Prepared statements that a connection keeps.
@@ -47,8 +47,33 @@ CREATE TABLE records(
   duration_us INTEGER NOT NULL,
   first_token_us INTEGER,
   cost_nanos INTEGER,
-  plan TEXT NOT NULL
+  plan TEXT NOT NULL,
+  use_case TEXT NOT NULL,
+  user TEXT NOT NULL,
+  cost_center TEXT NOT NULL,
+  price_version TEXT NOT NULL,
+  cached_read_tokens INTEGER NOT NULL,
+  cached_write_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  limit_name TEXT,
+  limit_kind TEXT,
+  limit_verdict TEXT,
+  legs_nanos INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE legs(
+  sequence INTEGER NOT NULL,
+  provider TEXT NOT NULL,
+  model TEXT NOT NULL,
+  input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  cached_read_tokens INTEGER NOT NULL,
+  cached_write_tokens INTEGER NOT NULL,
+  reasoning_tokens INTEGER NOT NULL,
+  estimated INTEGER NOT NULL,
+  cost_nanos INTEGER NOT NULL
+) STRICT;
+CREATE INDEX legs_by_record ON legs(sequence);
 CREATE INDEX records_by_request ON records(request_id);
 CREATE INDEX records_by_tenant ON records(tenant);
 CREATE INDEX records_by_fault ON records(fault) WHERE fault IS NOT NULL;

@@ -20,7 +20,7 @@ const HEADER_PLACE_BYTES: u64 = 4_096;
 const HEADER_BYTES: usize = 36;
 /// Magic of a cell.
 const CELL_MAGIC: [u8; 4] = *b"TGif";
-const CELL_HEAD_BYTES: usize = 24;
+const CELL_HEAD_BYTES: usize = 32;
 /// A cell. Only the part that is written takes room on the disk.
 const CELL_BYTES: usize = 16 * 1_024;
 /// Longest row.
@@ -99,11 +99,11 @@ impl Medium for InMemory {
 }
 
 /// The header of a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) generation: u64,
-    /// No row of the table has its record in the journal at or before this
-    /// sequence.
+    /// The journal that the rows come into ended here, if that is before their
+    /// own marks.
     pub(super) mark: u64,
     /// All rows have been brought into the journal.
     pub(super) is_recovered: bool,
@@ -120,6 +120,13 @@ pub(super) enum Found {
 }
 
 impl Header {
+    /// Of a new table.
+    pub(super) const NEW: Self = Self {
+        generation: 0,
+        mark: u64::MAX,
+        is_recovered: false,
+    };
+
     pub(super) fn write(&self, medium: &dyn Medium) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES);
         bytes.extend(MAGIC);
@@ -190,6 +197,7 @@ impl CellState {
 /// A whole cell.
 struct Cell {
     generation: u64,
+    since: u64,
     state: CellState,
     row: Vec<u8>,
 }
@@ -199,18 +207,38 @@ fn place(index: u32, generation: u64) -> u64 {
     2 * HEADER_PLACE_BYTES + cell * CELL_BYTES as u64
 }
 
+/// What is written into a cell.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'a> {
+    pub(super) state: CellState,
+    /// As [`InflightRow::since`].
+    pub(super) since: u64,
+    pub(super) row: &'a [u8],
+}
+
+impl Written<'_> {
+    /// There is no row any more.
+    pub(super) const FREE: Self = Self {
+        state: CellState::Free,
+        since: 0,
+        row: &[],
+    };
+}
+
 /// Writes a cell. `buffer` is room to put it together.
 pub(super) fn write(
     medium: &dyn Medium,
     buffer: &mut Vec<u8>,
     (index, generation): (u32, u64),
-    (state, row): (CellState, &[u8]),
+    written: Written,
 ) -> io::Result<()> {
+    let Written { state, since, row } = written;
     buffer.clear();
     buffer.extend(CELL_MAGIC);
     // Its checksum, once the rest is there.
     buffer.extend([0; 4]);
     buffer.extend(generation.to_le_bytes());
+    buffer.extend(since.to_le_bytes());
     buffer.extend(state.code().to_le_bytes());
     buffer.extend(u32::try_from(row.len()).unwrap_or(u32::MAX).to_le_bytes());
     buffer.extend(row);
@@ -232,8 +260,11 @@ pub(super) fn rows(medium: &dyn Medium) -> io::Result<Vec<InflightRow>> {
             CellState::Begun => InflightState::Begun,
             CellState::Ended => InflightState::Ended,
         };
-        let bytes = cell.row;
-        rows.push(InflightRow { state, bytes });
+        rows.push(InflightRow {
+            state,
+            since: cell.since,
+            bytes: cell.row,
+        });
     }
     Ok(rows)
 }
@@ -270,7 +301,7 @@ fn read(medium: &dyn Medium, index: u32, generation: u64) -> io::Result<(bool, O
     if head[..4] != CELL_MAGIC {
         return Ok((false, None));
     }
-    let length = u32_at(&head, 20) as usize;
+    let length = u32_at(&head, 28) as usize;
     if length > ROW_BYTES_MAX {
         return Ok((true, None));
     }
@@ -281,9 +312,10 @@ fn read(medium: &dyn Medium, index: u32, generation: u64) -> io::Result<(bool, O
     sum.update(&head[8..]);
     sum.update(&row);
     let is_whole = read == length && sum.finalize() == u32_at(&head, 4);
-    let state = CellState::of(u32_at(&head, 16)).filter(|_| is_whole);
+    let state = CellState::of(u32_at(&head, 24)).filter(|_| is_whole);
     let cell = state.map(|state| Cell {
         generation: u64_at(&head, 8),
+        since: u64_at(&head, 16),
         state,
         row,
     });

@@ -88,12 +88,11 @@ impl Tables {
     }
 }
 
-/// The header of a table; one that is damaged says nothing, so that all rows
-/// count and all of the journal is looked at.
+/// The header of a table; one that is damaged says nothing.
 fn header(file: &File, path: &Path) -> Result<Header, InflightError> {
     match Header::read(file).map_err(InflightError::io(path))? {
         Found::Header(header) => Ok(header),
-        Found::Nothing => Ok(Header::default()),
+        Found::Nothing => Ok(Header::NEW),
         Found::Newer(format) => Err(InflightError::Newer {
             file: path.display().to_string(),
             format,
@@ -132,10 +131,11 @@ impl DeadTable {
         &self.path
     }
 
-    /// No row of this table has its record in the journal at or before this
-    /// sequence.
-    pub fn mark(&self) -> u64 {
-        self.header.mark
+    /// None of these rows of the table has its record in the journal at or
+    /// before this sequence.
+    pub fn mark(&self, rows: &[InflightRow]) -> u64 {
+        let oldest = rows.iter().map(|row| row.since).min();
+        oldest.unwrap_or(u64::MAX).min(self.header.mark)
     }
 
     /// Each exchange that was under way, or whose record may not be in the

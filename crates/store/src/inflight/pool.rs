@@ -23,17 +23,13 @@ pub(super) struct Pool {
     clean: Vec<Spot>,
     /// Ended; free once the journal has written the entry.
     ending: VecDeque<(Spot, Receipt)>,
-    /// For each slot that was ever used, the end of the journal before any
-    /// record of what the file has of it; the highest number for a clean one.
-    since: Vec<u64>,
+    /// Slots from this one on were never used.
+    fresh: u32,
     /// Where the journal was when it was last looked at.
     now: u64,
     slots_max: u32,
     is_closed: bool,
 }
-
-/// Of a slot that the file has nothing of.
-const NEVER: u64 = u64::MAX;
 
 impl Pool {
     pub(super) fn new(slots_max: u32, now: u64) -> Self {
@@ -41,7 +37,7 @@ impl Pool {
             dirty: Vec::new(),
             clean: Vec::new(),
             ending: VecDeque::new(),
-            since: Vec::new(),
+            fresh: 0,
             now,
             slots_max,
             is_closed: false,
@@ -67,17 +63,14 @@ impl Pool {
                 max: self.slots_max.into(),
             });
         };
-        // If the write of the new row is torn, the one before counts again.
-        let since = &mut self.since[spot.index as usize];
-        *since = self.now.min(*since);
         Ok((spot, self.now))
     }
 
     /// A slot that was never used.
     fn fresh(&mut self) -> Option<Spot> {
-        let index = u32::try_from(self.since.len()).unwrap_or(u32::MAX);
+        let index = self.fresh;
         (index < self.slots_max).then(|| {
-            self.since.push(NEVER);
+            self.fresh += 1;
             Spot {
                 index,
                 generation: 0,
@@ -87,10 +80,8 @@ impl Pool {
 
     /// Frees what ended and is written, in order.
     fn reap(&mut self) {
-        while let Some((spot, _)) = self
-            .ending
-            .pop_front_if(|(_, receipt)| receipt.is_written())
-        {
+        let is_written = |(_, receipt): &mut (Spot, Receipt)| receipt.is_written();
+        while let Some((spot, _)) = self.ending.pop_front_if(is_written) {
             self.dirty.push(spot);
         }
     }
@@ -107,9 +98,8 @@ impl Pool {
         });
     }
 
-    /// An exchange that was begun at `since` ended.
-    pub(super) fn end(&mut self, spot: Spot, since: u64, receipt: Receipt) {
-        self.since[spot.index as usize] = since;
+    /// An exchange that ended.
+    pub(super) fn end(&mut self, spot: Spot, receipt: Receipt) {
         self.ending.push_back((spot, receipt));
     }
 
@@ -120,7 +110,6 @@ impl Pool {
 
     /// A slot of which the file has no row.
     pub(super) fn give_back_clean(&mut self, spot: Spot) {
-        self.since[spot.index as usize] = NEVER;
         self.clean.push(spot);
     }
 
@@ -136,18 +125,11 @@ impl Pool {
         self.dirty.pop()
     }
 
-    /// No row that the file has, nor any to come, has its record in the
-    /// journal at or before this sequence.
-    pub(super) fn mark(&self) -> u64 {
-        let oldest = self.since.iter().copied().min();
-        oldest.unwrap_or(NEVER).min(self.now)
-    }
-
     /// Slots of exchanges under way, and ended ones.
     pub(super) fn counts(&self) -> (usize, usize) {
         let free = self.dirty.len() + self.clean.len();
         let ending = self.ending.len();
-        (self.since.len() - free - ending, ending)
+        (self.fresh as usize - free - ending, ending)
     }
 
     /// Gives out nothing any more. Returns whether nothing is left that the

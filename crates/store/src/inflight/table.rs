@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::cells::{self, CellState, Header, InMemory, Medium, ROW_BYTES_MAX};
+use super::cells::{self, CellState, Header, InMemory, Medium, ROW_BYTES_MAX, Written};
 use super::dead::{self, Tables};
 use super::pool::{Pool, Spot};
 use super::{Inflight, InflightError, InflightHealth, InflightOptions, InflightRow, Tag};
@@ -33,7 +33,6 @@ pub struct InflightTable {
     /// The file, which is locked; none in memory.
     path: Option<PathBuf>,
     pool: Mutex<Pool>,
-    header: Mutex<Header>,
     slots_max: u64,
     refused: AtomicU64,
     errors: AtomicU64,
@@ -96,8 +95,7 @@ impl InflightTable {
         options: InflightOptions,
     ) -> Result<Self, InflightError> {
         let table = Self::on(medium, path, mark, options);
-        let header = *table.header();
-        header
+        Header::NEW
             .write(&*table.medium)
             .map_err(InflightError::io(table.place()))?;
         Ok(table)
@@ -109,15 +107,10 @@ impl InflightTable {
         mark: u64,
         options: InflightOptions,
     ) -> Self {
-        let header = Header {
-            mark,
-            ..Header::default()
-        };
         Self {
             medium,
             path,
             pool: Mutex::new(Pool::new(options.slots_max, mark)),
-            header: Mutex::new(header),
             slots_max: options.slots_max.into(),
             refused: AtomicU64::new(0),
             errors: AtomicU64::new(0),
@@ -134,36 +127,21 @@ impl InflightTable {
         cells::rows(&*self.medium).map_err(InflightError::io(self.place()))
     }
 
-    /// Takes rows away that the journal has, and notes where the journal is,
-    /// so that a recovery need not read all of it. To be called now and then,
+    /// Takes rows away that the journal has, and notes where it is for those
+    /// to come, so that a recovery need not read all of it. To be called now and then,
     /// off the path of an exchange. `now` is a sequence that the journal had
     /// reached before the call.
     pub fn tidy(&self, now: u64) {
         let dirty = self.pool().look(now);
         for _ in 0..dirty {
             let Some(spot) = self.pool().take_dirty() else {
-                break;
+                return;
             };
-            match self.write((spot.index, spot.generation + 1), CellState::Free, &[]) {
+            match self.write((spot.index, spot.generation + 1), Written::FREE) {
                 Ok(()) => self.pool().give_back_clean(spot.next()),
                 Err(_) => {
                     self.pool().give_back_dirty(spot);
-                    break;
-                }
-            }
-        }
-        let mark = self.pool().mark();
-        let mut header = self.header();
-        if mark > header.mark {
-            let next = Header {
-                generation: header.generation + 1,
-                mark,
-                ..*header
-            };
-            match next.write(&*self.medium) {
-                Ok(()) => *header = next,
-                Err(_) => {
-                    self.errors.fetch_add(1, Relaxed);
+                    return;
                 }
             }
         }
@@ -181,12 +159,12 @@ impl InflightTable {
         is_done
     }
 
-    fn write(&self, cell: (u32, u64), state: CellState, row: &[u8]) -> Result<(), InflightError> {
-        if row.len() > ROW_BYTES_MAX {
-            return Err(too_long(row));
+    fn write(&self, cell: (u32, u64), written: Written) -> Result<(), InflightError> {
+        if written.row.len() > ROW_BYTES_MAX {
+            return Err(too_long(written.row));
         }
         let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
-        let written = cells::write(&*self.medium, &mut buffer, cell, (state, row));
+        let written = cells::write(&*self.medium, &mut buffer, cell, written);
         if buffer.capacity() <= BUFFER_BYTES_KEPT {
             // Fails only while the thread ends, when there is nothing to keep.
             let _ = BUFFER.try_with(|kept| kept.set(buffer));
@@ -221,7 +199,7 @@ impl InflightTable {
         };
         let cell = (spot.index, spot.generation + 1);
         if receipt.is_written() {
-            let is_free = self.write(cell, CellState::Free, &[]).is_ok();
+            let is_free = self.write(cell, Written::FREE).is_ok();
             let mut pool = self.pool();
             match is_free {
                 true => pool.give_back_clean(spot.next()),
@@ -229,7 +207,12 @@ impl InflightTable {
             }
             return;
         }
-        let spot = match self.write(cell, CellState::Ended, row) {
+        let ended = Written {
+            state: CellState::Ended,
+            since,
+            row,
+        };
+        let spot = match self.write(cell, ended) {
             Ok(()) => spot.next(),
             Err(error) => {
                 let is_counted = matches!(error, InflightError::Io { .. });
@@ -237,21 +220,17 @@ impl InflightTable {
                 spot
             }
         };
-        self.pool().end(spot, since, receipt);
+        self.pool().end(spot, receipt);
     }
 
     fn place(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new("memory"))
     }
 
-    // Nothing that can panic runs under these locks, save for the allocator.
+    // Nothing that can panic runs under this lock, save for the allocator.
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn header(&self) -> MutexGuard<'_, Header> {
-        self.header.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -293,7 +272,12 @@ impl Inflight for InflightTable {
             self.refused.fetch_add(1, Relaxed);
         })?;
         let generation = spot.generation + 1;
-        if let Err(error) = self.write((spot.index, generation), CellState::Begun, row) {
+        let begun = Written {
+            state: CellState::Begun,
+            since,
+            row,
+        };
+        if let Err(error) = self.write((spot.index, generation), begun) {
             self.pool().give_back_dirty(spot);
             return Err(error);
         }
@@ -310,7 +294,12 @@ impl Inflight for InflightTable {
             return Err(InflightError::Foreign);
         }
         let generation = tag.generation + 1;
-        let written = self.write((tag.index, generation), CellState::Begun, row);
+        let begun = Written {
+            state: CellState::Begun,
+            since: tag.since,
+            row,
+        };
+        let written = self.write((tag.index, generation), begun);
         match &written {
             Ok(()) => tag.generation = generation,
             Err(InflightError::TooLong { .. }) => {
@@ -330,7 +319,7 @@ impl Inflight for InflightTable {
             self.errors.fetch_add(1, Relaxed);
             return;
         };
-        let written = self.write((spot.index, spot.generation + 1), CellState::Free, &[]);
+        let written = self.write((spot.index, spot.generation + 1), Written::FREE);
         let mut pool = self.pool();
         match written {
             Ok(()) => pool.give_back_clean(spot.next()),

@@ -19,6 +19,7 @@ fn id(n: u8) -> [u8; 16] {
 fn begun(bytes: &[u8]) -> InflightRow {
     InflightRow {
         state: InflightState::Begun,
+        since: 7,
         bytes: bytes.to_vec(),
     }
 }
@@ -57,7 +58,7 @@ fn a_file_and_memory_behave_alike() {
 fn the_table_of_a_living_process_is_left_alone_and_readable() {
     let dir = tempfile::tempdir().unwrap();
     let old = InflightTable::create(dir.path(), id(1), 7, OPTIONS).unwrap();
-    let new = InflightTable::create(dir.path(), id(2), 9, OPTIONS).unwrap();
+    let new = InflightTable::create(dir.path(), id(2), 7, OPTIONS).unwrap();
     let tag = old.begin(b"old").unwrap();
     std::mem::forget(new.begin(b"new").unwrap());
     assert!(dead(dir.path()).is_empty());
@@ -67,10 +68,7 @@ fn the_table_of_a_living_process_is_left_alone_and_readable() {
     std::mem::forget(tag);
     drop(old);
     let [mut table] = <[DeadTable; 1]>::try_from(dead(dir.path())).unwrap();
-    assert_eq!(
-        (table.mark(), table.rows().unwrap()),
-        (7, vec![begun(b"old")])
-    );
+    assert_eq!(table.rows().unwrap(), [begun(b"old")]);
     assert!(dead(dir.path()).is_empty(), "somebody has it");
     assert_eq!(new.others().unwrap(), [begun(b"old")]);
     table.set_recovered().unwrap();
@@ -78,10 +76,7 @@ fn the_table_of_a_living_process_is_left_alone_and_readable() {
     // Whoever recovers may die as well.
     drop(table);
     let [table] = <[DeadTable; 1]>::try_from(dead(dir.path())).unwrap();
-    assert_eq!(
-        (table.mark(), table.rows().unwrap()),
-        (7, vec![begun(b"old")])
-    );
+    assert_eq!(table.rows().unwrap(), [begun(b"old")]);
     table.remove().unwrap();
     assert!(dead(dir.path()).is_empty());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -112,7 +107,7 @@ fn a_table_is_removed_at_the_close_unless_something_is_left() {
     journal.write();
     assert!(table.close());
     assert_eq!(files(), 0);
-    let table = InflightTable::create(dir.path(), id(1), 0, OPTIONS).unwrap();
+    let table = InflightTable::create(dir.path(), id(1), 7, OPTIONS).unwrap();
     drop(table.begin(b"x").unwrap());
     assert!(!table.close());
     drop(table);
@@ -120,49 +115,52 @@ fn a_table_is_removed_at_the_close_unless_something_is_left() {
     assert_eq!(table.rows().unwrap(), [begun(b"x")]);
 }
 
+/// Where a recovery of this table would begin to look.
+fn mark(dir: &std::path::Path) -> u64 {
+    let [table] = <[DeadTable; 1]>::try_from(dead(dir)).unwrap();
+    let rows = table.rows().unwrap();
+    assert!(!rows.is_empty());
+    table.mark(&rows)
+}
+
 #[test]
 fn the_mark_follows_the_journal_up_to_the_oldest_exchange() {
     let dir = tempfile::tempdir().unwrap();
-    let mark = |table: InflightTable| {
-        drop(table);
-        let [table] = <[DeadTable; 1]>::try_from(dead(dir.path())).unwrap();
-        let mark = table.mark();
-        table.remove().unwrap();
-        mark
-    };
     let journal = SlowJournal::default();
     let table = InflightTable::create(dir.path(), id(1), 0, OPTIONS).unwrap();
-    let long = table.begin(b"long").unwrap();
+    let begin = || std::mem::forget(table.begin(b"long").unwrap());
     for _ in 0..100 {
         table.end(table.begin(b"x").unwrap(), b"end", &journal.send());
         table.tidy(journal.write());
     }
-    table.end(long, b"end", &journal.send());
-    table.tidy(100);
-    // Its entry is not written.
-    assert_eq!(table.rows().unwrap().len(), 1);
-    let written = journal.write();
-    table.tidy(written);
-    assert!(table.rows().unwrap().is_empty());
-    assert_eq!(mark(table), written);
-    let table = InflightTable::create(dir.path(), id(1), 5, OPTIONS).unwrap();
-    std::mem::forget(table.begin(b"long").unwrap());
-    table.tidy(50);
-    std::mem::forget(table.begin(b"later").unwrap());
-    table.tidy(60);
-    assert_eq!(mark(table), 5);
+    assert_eq!(table.rows().unwrap(), []);
+    begin();
+    let late = table.begin(b"late").unwrap();
+    table.tidy(200);
+    begin();
+    table.tidy(300);
+    table.end(late, b"end", &journal.send());
+    // The entry is not written.
+    table.tidy(300);
+    let rows = table.rows().unwrap().into_iter();
+    let mut since: Vec<_> = rows.map(|row| row.since).collect();
+    since.sort_unstable();
+    assert_eq!(since, [100, 100, 200]);
+    drop(table);
+    assert_eq!(mark(dir.path()), 100);
 }
 
 #[test]
 fn a_mark_moves_back_and_only_back() {
     let dir = tempfile::tempdir().unwrap();
-    drop(InflightTable::create(dir.path(), id(1), 50, OPTIONS).unwrap());
-    for (to, expected) in [(70, 50), (20, 20)] {
+    let table = InflightTable::create(dir.path(), id(1), 50, OPTIONS).unwrap();
+    drop(table.begin(b"x").unwrap());
+    drop(table);
+    for (to, expected) in [(70, 50), (20, 20), (30, 20)] {
         let [mut table] = <[DeadTable; 1]>::try_from(dead(dir.path())).unwrap();
         table.move_mark_back(to).unwrap();
         drop(table);
-        let [table] = <[DeadTable; 1]>::try_from(dead(dir.path())).unwrap();
-        assert_eq!(table.mark(), expected);
+        assert_eq!(mark(dir.path()), expected);
     }
 }
 
@@ -174,7 +172,7 @@ fn what_is_not_a_table_does_no_harm() {
     write("empty.tbl", b"");
     write("rubbish.tbl", &[0xa7; 200_000]);
     for table in dead(dir.path()) {
-        assert_eq!((table.mark(), table.rows().unwrap()), (0, vec![]));
+        assert_eq!(table.rows().unwrap(), []);
     }
     drop(InflightTable::create(dir.path(), id(1), 50, OPTIONS).unwrap());
     let path = dir.path().join(format!("{}.tbl", "01".repeat(16)));

@@ -229,7 +229,10 @@ fn verbatim(
         index, heard, plan, ..
     } = case;
     let complete = heard.finished && told.ending == Ending::Whole;
-    let hides = plan.front.id().0 == "openai_chat" && !plan.usage;
+    // A server that tells usage unasked is not asked: nothing of it is ours.
+    let asked = providers::kind(case.candidate(call.who.candidate).kind)
+        .is_some_and(|kind| !kind.quirks.usage_unasked);
+    let hides = plan.front.id().0 == "openai_chat" && !plan.usage && asked;
     // The LF of a blank line may arrive behind a frame that was hidden, and
     // then passes alone: an empty line, which says nothing.
     let visible = |bytes: &[u8]| -> Vec<u8> {

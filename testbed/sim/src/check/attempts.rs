@@ -1,7 +1,8 @@
 //! Attempts: in order, one call each, stopped and continued by the rules, and
 //! each with the fault and the usage that its upstream gave.
 
-use evidence::Attempt;
+use contract::{Usage, UsageSource};
+use evidence::{Attempt, Outcome};
 
 use super::{Case, Findings};
 use crate::acts::Act;
@@ -210,20 +211,53 @@ fn usage(
     findings: &mut Findings,
 ) {
     let told = expect.usage;
-    let noted = if attempt.committed {
-        Some(case.record.usage)
-    } else {
-        attempt.usage
+    let outcome = case.record.outcome;
+    // A caller who left in the middle of it is settled by the last attempt.
+    let is_last = case.record.attempts.last().is_some_and(|it| it == attempt);
+    let left = outcome == Outcome::Cancelled && is_last;
+    let under_way = attempt.times.sent_us.is_some() && attempt.fault.is_none();
+    let settled = attempt.committed || left && under_way;
+    let holds = match (settled, attempt.usage) {
+        (true, _) => settles(&case.record.usage, told.sums(), outcome),
+        (false, Some(noted)) => sums(&noted) == told.sums(),
+        (false, None) => !told.is_told(),
     };
-    let sums = noted.map(|usage| (usage.input_total(), usage.output_total(), usage.cached_read));
-    let wanted = told.is_told().then(|| told.sums());
-    let sums = sums.filter(|sums| wanted.is_some() || *sums != (0, 0, 0));
-    findings.demand(sums == wanted, "usage", || {
+    findings.demand(holds, "usage", || {
         format!(
-            "{who} ({:?}): recorded {sums:?}, the upstream reported {wanted:?}",
-            case.candidate(who.candidate).act
+            "{who} ({:?}): the record has {:?}, the attempt {:?}, the upstream reported {:?}",
+            case.candidate(who.candidate).act,
+            case.record.usage,
+            attempt.usage,
+            told.sums(),
         )
     });
+}
+
+fn sums(usage: &Usage) -> (u64, u64, u64) {
+    (usage.input_total(), usage.output_total(), usage.cached_read)
+}
+
+/// Whether usage is what was told, and an estimate that says so for the sides
+/// that were not. What was told of a stream that broke off may be old.
+fn settles(usage: &Usage, told: (u64, u64, u64), outcome: Outcome) -> bool {
+    let (input, output, cached) = sums(usage);
+    let estimated = usage.source == UsageSource::Estimated;
+    let ended = outcome == Outcome::Complete;
+    let input_holds = match told.0 {
+        0 => estimated && input > 0,
+        told => input == told,
+    };
+    let output_holds = match told.1 {
+        0 => estimated || output == 0,
+        told => output == told || !ended && estimated && output > 2 * told,
+    };
+    let marked = match (told.0 > 0, told.1 > 0 && output == told.1) {
+        (true, true) => !estimated,
+        // An answer may hold nothing.
+        (true, false) => estimated || output == 0,
+        (false, _) => estimated,
+    };
+    input_holds && output_holds && cached == told.2 && marked
 }
 
 /// No call is taken further than the named limits say.

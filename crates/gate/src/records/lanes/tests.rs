@@ -4,6 +4,7 @@
 use std::sync::mpsc::{Receiver, channel};
 
 use super::*;
+use crate::records::STARTING;
 
 const HANG: Duration = Duration::from_secs(20);
 
@@ -45,6 +46,7 @@ fn until_gone(lane: &Path) {
 
 #[test]
 fn a_successor_moves_into_the_main_journal_and_brings_its_records() {
+    let _none_starts = STARTING.read().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("journal");
     let old = Lanes::open(&dir, &LogOptions::default()).unwrap();
@@ -72,6 +74,7 @@ fn a_successor_moves_into_the_main_journal_and_brings_its_records() {
 
 #[test]
 fn what_a_dead_process_left_is_brought_in_once() {
+    let _none_starts = STARTING.read().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("journal");
     let lane = folder.path().join("journal-2");

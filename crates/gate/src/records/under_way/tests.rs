@@ -4,6 +4,7 @@ use store::inflight::conformance::SlowJournal;
 use store::{LogOptions, Tag};
 
 use super::*;
+use crate::records::STARTING;
 
 mod kill;
 
@@ -79,6 +80,7 @@ fn left_behind(home: &Path, mark: u64) {
 
 #[test]
 fn what_died_under_way_comes_into_the_journal_once() {
+    let _none_starts = STARTING.read().unwrap();
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let journal = log(home);
@@ -110,6 +112,7 @@ fn what_died_under_way_comes_into_the_journal_once() {
 
 #[test]
 fn a_recovery_that_is_broken_off_is_taken_up_again() {
+    let _none_starts = STARTING.read().unwrap();
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     left_behind(home, 0);
@@ -135,6 +138,7 @@ fn a_recovery_that_is_broken_off_is_taken_up_again() {
 
 #[test]
 fn a_record_in_a_lane_is_in_the_journal() {
+    let _none_starts = STARTING.read().unwrap();
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     left_behind(home, 0);
@@ -150,6 +154,7 @@ fn a_record_in_a_lane_is_in_the_journal() {
 
 #[test]
 fn a_journal_that_lost_its_end_gets_no_record_twice() {
+    let _none_starts = STARTING.read().unwrap();
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     left_behind(home, 1_000);
@@ -162,6 +167,7 @@ fn a_journal_that_lost_its_end_gets_no_record_twice() {
 
 #[test]
 fn a_process_that_lives_is_left_alone_until_it_dies() {
+    let _none_starts = STARTING.read().unwrap();
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let journal = log(home);
@@ -186,6 +192,7 @@ fn a_process_that_lives_is_left_alone_until_it_dies() {
 
 #[test]
 fn what_cannot_be_written_is_tried_again() {
+    let _none_starts = STARTING.read().unwrap();
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     left_behind(home, 0);
@@ -208,6 +215,7 @@ fn what_cannot_be_written_is_tried_again() {
 
 #[test]
 fn rubbish_in_a_row_stops_nothing() {
+    let _none_starts = STARTING.read().unwrap();
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let dying = under_way(home, 0);

@@ -36,6 +36,7 @@ fn open(home: &Path) -> Records {
 
 fn spawn(home: &Path, round: &str) -> Child {
     let name = "records::under_way::tests::kill::child";
+    let _nobody_waits_for_a_lock = STARTING.write().unwrap();
     Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture"])
         .env(HOME, home)

@@ -1,0 +1,60 @@
+//! Output tokens of an answer that its provider did not count: by the words of
+//! a whole one, or by what was seen of a stream.
+
+use contract::Answer;
+use dialects::Seen;
+
+use super::request::Sample;
+use super::{TOKENS_PER_IMAGE, each_text, words};
+
+/// Bytes of an answer's text in one token.
+const BYTES_PER_TOKEN: u64 = 4;
+/// Fewest bytes of a piece that counts as a token of its own.
+const PIECE_BYTES_MIN: u64 = 2;
+
+/// What is known of an exchange's tokens without its provider.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Guess {
+    /// Input tokens.
+    pub(crate) input: u64,
+    /// Output tokens of a whole answer.
+    pub(crate) output: u64,
+    /// What was seen of a stream.
+    pub(crate) seen: Seen,
+}
+
+impl Guess {
+    /// Output tokens. A piece of a stream is a token or a few, and a token is
+    /// about four bytes: the larger count is nearer, since servers gather.
+    pub(crate) fn output(&self) -> u64 {
+        let Seen {
+            pieces,
+            bytes,
+            media,
+        } = self.seen;
+        let by_bytes = bytes.div_ceil(BYTES_PER_TOKEN);
+        let by_pieces = pieces.min(bytes.div_ceil(PIECE_BYTES_MIN));
+        let media = media.saturating_mul(TOKENS_PER_IMAGE);
+        let seen = by_bytes.max(by_pieces).saturating_add(media);
+        seen.max(self.output)
+    }
+}
+
+/// Output tokens of a whole answer.
+pub(crate) fn of_answer(answer: &Answer) -> u64 {
+    let Answer::Chat(chat) = answer else { return 0 };
+    let mut sample = Sample::default();
+    let count = |text: &[u8]| words::tokens(&String::from_utf8_lossy(text));
+    for part in chat.choices.iter().flat_map(|choice| &choice.parts) {
+        each_text(part, &mut |text| match text {
+            Some(text) => sample.take(text.as_bytes(), count),
+            None => sample.tokens += TOKENS_PER_IMAGE,
+        });
+    }
+    sample.total()
+}
+
+/// Output tokens of a whole answer that cannot be read.
+pub(crate) fn of_bytes(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(BYTES_PER_TOKEN)
+}
