@@ -12,7 +12,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
-use flow::{Alerts, Flow, Handles};
 use flow::{Alerts, Flow, Handles, Lines};
 use meter::{Counters, LocalCounters};
 use plan::{

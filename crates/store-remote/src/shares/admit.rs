@@ -54,7 +54,8 @@ impl Shares {
         let mut breaches = Vec::new();
         let mut is_short = false;
         for want in wants {
-            let look = self.look(at, want, mode);
+            let limit = self.limit_of(at, subject, want);
+            let look = self.look(at, want, limit, mode);
             let waits = want.quota.hold == Hold::Enforce || mode == Mode::Ask;
             match look.fit {
                 Fit::Fits => {}
@@ -93,9 +94,24 @@ impl Shares {
         self.buckets.len() + new <= self.buckets_max
     }
 
-    fn look(&self, at: At, want: &Want<'_>, mode: Mode) -> Look {
+    /// The limit at a moment; where it follows what is usual, by that, as far
+    /// as it was told.
+    pub(super) fn limit_of(&self, at: At, subject: &Subject<'_>, want: &Want<'_>) -> i64 {
+        let least = want.quota.limit_at(self.server_us(at.now_us));
+        let Some(usual) = &want.quota.usual else {
+            return least;
+        };
+        let baseline = Want {
+            quota: &usual.baseline,
+            counter: usual.baseline.counter(subject),
+            amount: 0,
+        };
+        let level = self.levels_of(at, &[baseline])[0];
+        usual.limit(level).max(least)
+    }
+
+    fn look(&self, at: At, want: &Want<'_>, limit: i64, mode: Mode) -> Look {
         let now_us = self.server_us(at.now_us);
-        let limit = want.quota.limit_at(now_us);
         let bucket = self.buckets.get(&want.counter);
         match &want.quota.pace {
             Pace::Gcra { period_us, burst } => {

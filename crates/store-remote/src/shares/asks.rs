@@ -21,11 +21,11 @@ impl Shares {
         let (seq, lease_us) = (self.seq + 1, self.lease_us);
         let mut items = Vec::new();
         for want in wants {
+            let limit = self.limit_of(at, subject, want);
             let bucket = self
                 .buckets
                 .entry(want.counter)
                 .or_insert_with(|| Bucket::of(want, want.quota.scope.text(subject).into()));
-            let limit = want.quota.limit_at(now_us);
             bucket.limit = limit;
             if bucket.sums == Kind::Cells {
                 items.extend(bucket.cells_item(at, want, limit));
