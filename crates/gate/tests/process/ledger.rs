@@ -1,10 +1,13 @@
 //! Budgets over the death and the replacement of a process: what was spent or
 //! reserved counts, once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
 use serde_json::Value;
 
 use crate::client::{Answer, Client};
-use crate::gateway::{Gateway, Home, KEY, post};
+use crate::gateway::{Gateway, Home, KEY, ask, post};
 use crate::until;
 use crate::upstream::{Event, Upstream, gated};
 
@@ -16,10 +19,14 @@ const TOKENS: i64 = 5;
 const MOST: u32 = 300;
 
 fn home(up: &Upstream) -> Home {
-    Home::with(&up.config(
-        "budgets: [{name: all, measure: tokens, limit: '500', window: forever}]\n\
-         evidence: {index: false}",
-    ))
+    home_of(up, 500)
+}
+
+fn home_of(up: &Upstream, limit: u32) -> Home {
+    Home::with(&up.config(&format!(
+        "budgets: [{{name: all, measure: tokens, limit: '{limit}', window: forever}}]\n\
+         evidence: {{index: false}}",
+    )))
 }
 
 fn body(most: u32, stream: bool) -> String {
@@ -207,5 +214,51 @@ fn a_budget_keeps_its_level_when_a_new_process_takes_over() {
     new.stop();
     let next = home.start();
     assert_eq!(level(&next, &home), 4 * TOKENS + came_to);
+    next.stop();
+}
+
+/// Two processes one after the other under load, and one that is killed: each
+/// call counts once.
+#[test]
+fn under_load_every_call_counts_once_over_a_hand_over_and_a_kill() {
+    let up = Upstream::good();
+    let home = home_of(&up, 1_000_000_000);
+    let mut old = home.start();
+    old.await_ready();
+    let (address, stop) = (old.data(), Arc::<AtomicBool>::default());
+    let made = Arc::<AtomicI64>::default();
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (stop, made) = (stop.clone(), made.clone());
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = ask(address, KEY, DOOR, &body(9, false)).unwrap();
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    made.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let more = |count: i64| {
+        let enough = made.load(Ordering::Relaxed) + count;
+        until("the load goes on", || {
+            made.load(Ordering::Relaxed) >= enough
+        });
+    };
+    more(50);
+    let new = home.start();
+    assert!(old.wait().success());
+    more(50);
+    stop.store(true, Ordering::Relaxed);
+    callers
+        .into_iter()
+        .for_each(|caller| caller.join().unwrap());
+    is_true(&new);
+    let made = made.load(Ordering::Relaxed) + 1;
+    assert_eq!(level(&new, &home), made * TOKENS);
+    new.kill();
+    let next = home.start();
+    assert_eq!(level(&next, &home), (made + 1) * TOKENS);
+    is_true(&next);
     next.stop();
 }
