@@ -1,6 +1,7 @@
 //! Bounds of one call: its time, its cost, the cap on its output, on every
 //! front door, for streams that pass and streams that are translated.
 
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -10,11 +11,13 @@ use contract::{Event, Operation, UsageSource};
 use dialects::framing::FrameKind;
 use dialects::{Asked, DIALECTS, Dialect, Route};
 use evidence::{Outcome, Record};
+use futures_executor::block_on;
 
 use super::rules::ask;
 use super::spending::prices;
 use super::world::{Got, Script, Step, World, plan};
 use super::{ANSWER, ASK, ASK_STREAM, CHAT, DONE, FRAMES};
+use crate::{Caller, ReplyBody};
 
 const HI: &str = r#"{"model":"m","max_tokens":500,"messages":[{"role":"user","content":"hi"}]}"#;
 /// Silence reaches it before any deadline of the provider.
@@ -351,6 +354,37 @@ fn the_ending_does_not_hang_on_how_the_stream_came() {
             );
         }
     }
+}
+
+/// Before the caller has taken the end, and long before the connection of the
+/// caller goes.
+#[test]
+fn the_call_to_the_provider_is_dropped_with_the_ending() {
+    let chat = dialects::by_name("openai_chat").expect("it exists");
+    let world = world(chat, endless(chat, pieces(chat, &events(12, false))));
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(CHAT)
+        .header("authorization", "Bearer tg-test")
+        .header(SOON.0, SOON.1);
+    let (head, ()) = request.body(()).expect("a request").into_parts();
+    let Ok(exchange) = world.flow.open(head, Caller::default()) else {
+        panic!("accepted")
+    };
+    let reply = block_on(exchange.run(Ok(ASK_STREAM.into())));
+    let ReplyBody::Stream(mut stream) = reply.body else {
+        panic!("a stream")
+    };
+    let mut all = Vec::new();
+    while !all.ends_with(DONE.as_bytes()) {
+        let dropped = world.wire.dropped.load(Ordering::SeqCst);
+        assert!(!dropped, "the provider is needed");
+        let next = block_on(poll_fn(|cx| stream.poll_next(cx)));
+        all.extend_from_slice(&next.expect("more").expect("no cut"));
+    }
+    assert!(world.wire.dropped.load(Ordering::SeqCst));
+    assert_eq!(only(&world).outcome, Outcome::Complete);
+    assert!(block_on(poll_fn(|cx| stream.poll_next(cx))).is_none());
 }
 
 /// A frame that came in part is none.
