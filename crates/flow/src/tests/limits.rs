@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 
+use access::Mode;
 use bytes::Bytes;
 use contract::answer::FinishReason;
 use contract::event::{Delta, PartHead};
@@ -12,8 +13,9 @@ use dialects::framing::FrameKind;
 use dialects::{Asked, DIALECTS, Dialect, Route};
 use evidence::{Outcome, Record};
 use futures_executor::block_on;
+use serde_json::json;
 
-use super::rules::ask;
+use super::rules::{TOOL_FRAMES, answer, ask, policy};
 use super::spending::prices;
 use super::world::{Got, Script, Step, World, plan};
 use super::{ANSWER, ASK, ASK_STREAM, CHAT, DONE, FRAMES};
@@ -385,6 +387,27 @@ fn the_call_to_the_provider_is_dropped_with_the_ending() {
     assert!(world.wire.dropped.load(Ordering::SeqCst));
     assert_eq!(only(&world).outcome, Outcome::Complete);
     assert!(block_on(poll_fn(|cx| stream.poll_next(cx))).is_none());
+}
+
+/// What waits for people is not given out, and nobody waits for them longer.
+#[test]
+fn what_is_held_back_when_the_time_is_over_is_left_out() {
+    let settings = json!({"tools": ["get_*"], "wait_ms": 30_000});
+    let rules = [("r", "approval", settings, Mode::Enforce)];
+    for door in DIALECTS.iter().copied() {
+        let (path, body) = ask(door, HI, true);
+        let going = Script::sse(&TOOL_FRAMES[..2]).then(Step::Silence);
+        for script in [going, answer(true, true)] {
+            let mut plan = plan(&[("openai", "openai_chat")]);
+            plan.prices = prices("in=1 out=10");
+            plan.policy = policy(&rules);
+            let world = World::of(plan, vec![Ok(script)]);
+            let got = call(&world, &path, &body, SOON);
+            is_shortened(&world, &got, door);
+            assert!(got.body.contains("look"), "{}", got.body);
+            assert!(!got.body.contains("get_weather"), "{}", got.body);
+        }
+    }
 }
 
 /// A frame that came in part is none.
