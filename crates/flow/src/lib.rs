@@ -19,6 +19,7 @@ mod faults;
 mod handles;
 mod held;
 mod idempotency;
+mod in_time;
 mod inspect;
 mod keyed;
 mod local;

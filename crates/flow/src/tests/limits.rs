@@ -1,8 +1,10 @@
 //! Bounds of one call: its time, its cost, the cap on its output, on every
 //! front door, for streams that pass and streams that are translated.
 
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 
+use access::Mode;
 use bytes::Bytes;
 use contract::answer::FinishReason;
 use contract::event::{Delta, PartHead};
@@ -10,11 +12,14 @@ use contract::{Event, Operation, UsageSource};
 use dialects::framing::FrameKind;
 use dialects::{Asked, DIALECTS, Dialect, Route};
 use evidence::{Outcome, Record};
+use futures_executor::block_on;
+use serde_json::json;
 
-use super::rules::ask;
+use super::rules::{TOOL_FRAMES, answer, ask, policy};
 use super::spending::prices;
 use super::world::{Got, Script, Step, World, plan};
 use super::{ANSWER, ASK, ASK_STREAM, CHAT, DONE, FRAMES};
+use crate::{Caller, ReplyBody};
 
 const HI: &str = r#"{"model":"m","max_tokens":500,"messages":[{"role":"user","content":"hi"}]}"#;
 /// Silence reaches it before any deadline of the provider.
@@ -349,6 +354,58 @@ fn the_ending_does_not_hang_on_how_the_stream_came() {
                 "{}",
                 door.id()
             );
+        }
+    }
+}
+
+/// Before the caller has taken the end, and long before the connection of the
+/// caller goes.
+#[test]
+fn the_call_to_the_provider_is_dropped_with_the_ending() {
+    let chat = dialects::by_name("openai_chat").expect("it exists");
+    let world = world(chat, endless(chat, pieces(chat, &events(12, false))));
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(CHAT)
+        .header("authorization", "Bearer tg-test")
+        .header(SOON.0, SOON.1);
+    let (head, ()) = request.body(()).expect("a request").into_parts();
+    let Ok(exchange) = world.flow.open(head, Caller::default()) else {
+        panic!("accepted")
+    };
+    let reply = block_on(exchange.run(Ok(ASK_STREAM.into())));
+    let ReplyBody::Stream(mut stream) = reply.body else {
+        panic!("a stream")
+    };
+    let mut all = Vec::new();
+    while !all.ends_with(DONE.as_bytes()) {
+        let dropped = world.wire.dropped.load(Ordering::SeqCst);
+        assert!(!dropped, "the provider is needed");
+        let next = block_on(poll_fn(|cx| stream.poll_next(cx)));
+        all.extend_from_slice(&next.expect("more").expect("no cut"));
+    }
+    assert!(world.wire.dropped.load(Ordering::SeqCst));
+    assert_eq!(only(&world).outcome, Outcome::Complete);
+    assert!(block_on(poll_fn(|cx| stream.poll_next(cx))).is_none());
+}
+
+/// What waits for people is not given out, and nobody waits for them longer.
+#[test]
+fn what_is_held_back_when_the_time_is_over_is_left_out() {
+    let settings = json!({"tools": ["get_*"], "wait_ms": 30_000});
+    let rules = [("r", "approval", settings, Mode::Enforce)];
+    for door in DIALECTS.iter().copied() {
+        let (path, body) = ask(door, HI, true);
+        let going = Script::sse(&TOOL_FRAMES[..2]).then(Step::Silence);
+        for script in [going, answer(true, true)] {
+            let mut plan = plan(&[("openai", "openai_chat")]);
+            plan.prices = prices("in=1 out=10");
+            plan.policy = policy(&rules);
+            let world = World::of(plan, vec![Ok(script)]);
+            let got = call(&world, &path, &body, SOON);
+            is_shortened(&world, &got, door);
+            assert!(got.body.contains("look"), "{}", got.body);
+            assert!(!got.body.contains("get_weather"), "{}", got.body);
         }
     }
 }
