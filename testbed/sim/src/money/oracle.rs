@@ -148,6 +148,14 @@ impl Oracle {
         }
     }
 
+    /// The counters cannot be asked: nobody may be let in.
+    pub(super) fn unasked(&mut self, subject: &Subject<'_>) {
+        let exchange = (0..64).find(|nth| key_id(*nth) == subject.key);
+        if let (Some(exchange), None) = (exchange, subject.attempt) {
+            self.verdicts.entry(exchange).or_default().refused = true;
+        }
+    }
+
     /// A clock that was set back: what is full leaks from here on.
     fn set_back(&mut self, now_us: u64, subject: &Subject<'_>, wants: &[Want<'_>]) {
         for want in wants {

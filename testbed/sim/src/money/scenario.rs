@@ -62,6 +62,8 @@ pub(super) struct Faults {
     pub(super) sweeps: Vec<u64>,
     /// When the table of calls under way cannot be written.
     pub(super) down: Vec<(u64, u64)>,
+    /// When the counters cannot be asked, in the same way.
+    pub(super) unasked: Vec<(u64, u64)>,
     /// Rows that the table has.
     pub(super) rows: u32,
 }
@@ -136,8 +138,14 @@ fn faults(exchanges: usize, chance: &mut Chance) -> Faults {
         let from = chance.below(STARTS_MS_MAX);
         (from, from + chance.below(6_000))
     });
+    let down = down.collect();
+    let unasked = chance.one_in(5).then(|| {
+        let from = chance.below(STARTS_MS_MAX);
+        (from, from + chance.below(4_000))
+    });
     Faults {
-        down: down.collect(),
+        down,
+        unasked: unasked.into_iter().collect(),
         sweeps: (0..chance.below(3))
             .map(|_| chance.below(STARTS_MS_MAX * 2))
             .collect(),
