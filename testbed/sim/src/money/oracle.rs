@@ -156,6 +156,12 @@ impl Oracle {
         }
     }
 
+    /// What had leaked away is let go of, and does not come back with a clock
+    /// that is set back.
+    pub(super) fn swept(&mut self, now_us: u64) {
+        self.leaks.retain(|_, leak| leak.at(now_us) > 0);
+    }
+
     /// A clock that was set back: what is full leaks from here on.
     fn set_back(&mut self, now_us: u64, subject: &Subject<'_>, wants: &[Want<'_>]) {
         for want in wants {

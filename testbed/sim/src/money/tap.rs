@@ -73,6 +73,9 @@ impl Counters for Tap {
     }
 
     fn sweep(&self, now_us: u64) {
+        if self.life.is_alive() {
+            lock(&self.oracle).swept(now_us);
+        }
         self.inner.sweep(now_us);
     }
 }
