@@ -80,8 +80,22 @@ fn rust(root: &Path) -> Result<Tally, String> {
         "--tests",
     ];
     let has_nextest = answers(cargo(root, &["nextest", "--version"]));
-    let said = watch(cargo(root, if has_nextest { &nextest } else { &plain }))?;
+    servers()?;
+    let mut tests = cargo(root, if has_nextest { &nextest } else { &plain });
+    // Tests that need a server of that kind fail without it, here and only here.
+    tests.env("TOLLGATE_TEST_SERVERS", "needed");
+    let said = watch(tests)?;
     Ok(Tally::of(&said))
+}
+
+/// The server that replicas share counters in, in one of its two makes. Tests
+/// start it themselves.
+fn servers() -> Outcome {
+    let has = |name| answers(program(name, &["--version"]));
+    if has("valkey-server") || has("redis-server") {
+        return Ok(());
+    }
+    apt_install(&["redis-server"], "tests of shared counters need a server")
 }
 
 fn doc(root: &Path) -> Result<Tally, String> {

@@ -10,6 +10,7 @@ mod approvals;
 mod audit;
 mod config;
 mod keys;
+mod ledger;
 mod logs;
 mod plan;
 mod policy;
@@ -34,6 +35,7 @@ pub use keys::{
     CreateArgs, KeyAt, KeysArgs, KeysCommand, ListArgs, OnRevoke, OneArgs, RevokeArgs, RotateArgs,
     keys,
 };
+pub use ledger::{LedgerArgs, LedgerCommand};
 pub use logs::{LogsArgs, LogsCommand, StatusFilter, VerifyArgs, read as read_logs};
 pub use plan::{
     EndArgs, PlanArgs, PlanCommand, RolloutCommand, ShareArgs, TrialArgs, run as run_plan,
@@ -46,7 +48,7 @@ pub use prices::{PricesArgs, PricesCheckArgs, PricesCommand, PricesDiffArgs, Pri
 pub use serve::{PlanOwner, ServeArgs};
 pub use spend::{
     BudgetsArgs, ReconcileArgs, ReportArgs, ReportFormat, RepriceArgs, SpendArgs, SpendCommand,
-    SpendFormat, WithinArgs, budgets as read_budgets, run as run_spend,
+    SpendFormat, WithinArgs, budgets as read_budgets, reprice, run as run_spend,
 };
 pub use status::{StatusArgs, read as read_status};
 
@@ -95,6 +97,8 @@ pub enum Command {
     Prices(PricesArgs),
     /// Read the records of a running gateway.
     Logs(Box<LogsArgs>),
+    /// Add up what was spent, from the journal on this machine.
+    Ledger(LedgerArgs),
     /// Make, list, rotate and revoke keys of a running gateway.
     Keys(Box<KeysArgs>),
     /// List, approve and deny calls that wait for people.

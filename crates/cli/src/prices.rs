@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::RepriceArgs;
 use crate::config::Format;
 
 /// What to do with prices.
@@ -44,6 +45,12 @@ pub enum PricesCommand {
         tollgate prices check new.txt    a file"
     )]
     Check(PricesCheckArgs),
+    /// Say what recorded usage costs at the prices in force, or in a file.
+    /// Changes nothing; needs a running gateway.
+    #[command(after_help = "Examples:\n  \
+        tollgate prices reprice                          the last 30 days\n  \
+        tollgate prices reprice --prices new.txt --from 90d --tenant acme")]
+    Reprice(RepriceArgs),
 }
 
 /// Whose price, where and when.

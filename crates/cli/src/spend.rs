@@ -29,8 +29,7 @@ const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
     tollgate spend --format focus --from 2026-10-01 --to 2026-11-01 > focus.csv\n  \
     tollgate spend refusals                     what limits and budgets refused\n  \
     tollgate spend models                       models compared for each use case\n  \
-    tollgate spend reconcile usage.json         a provider's export beside our figures\n  \
-    tollgate spend reprice --from 30d           history at the prices in force",
+    tollgate spend reconcile usage.json         a provider's export beside our figures",
     args_conflicts_with_subcommands = true
 )]
 pub struct SpendArgs {
@@ -68,9 +67,6 @@ pub enum SpendCommand {
         tollgate spend reconcile bill.csv --columns date=day,model=sku,input=fresh+cached,cost=usd\n  \
         tollgate spend reconcile usage.json --model gpt-5-2025-08-07=gpt-5")]
     Reconcile(ReconcileArgs),
-    /// What recorded usage costs at the prices in force, or in a file. Changes
-    /// nothing.
-    Reprice(RepriceArgs),
 }
 
 impl SpendArgs {
@@ -80,7 +76,6 @@ impl SpendArgs {
             None => &self.at,
             Some(SpendCommand::Refusals(args) | SpendCommand::Models(args)) => &args.at,
             Some(SpendCommand::Reconcile(args)) => &args.at,
-            Some(SpendCommand::Reprice(args)) => &args.at,
         }
     }
 }
@@ -241,12 +236,19 @@ pub fn run(args: &SpendArgs, setting: &Setting, out: &mut dyn Write) -> Result<(
             });
             send(&client, "/v1/spend/reconcile", &body, args.json, out)
         }
-        Some(SpendCommand::Reprice(args)) => {
-            let text = args.prices.as_deref().map(read).transpose()?;
-            let target = target("/v1/spend/reprice", &args.within.pairs());
-            send(&client, &target, &json!({"prices": text}), args.json, out)
-        }
     };
+    told.or_else(Ended::told)
+}
+
+/// Has a gateway price recorded usage anew and prints what differs.
+///
+/// # Errors
+/// The gateway cannot be reached or refuses, or a file cannot be read.
+pub fn reprice(args: &RepriceArgs, setting: &Setting, out: &mut dyn Write) -> Result<(), Trouble> {
+    let client = Client::new(&args.at, setting)?;
+    let text = args.prices.as_deref().map(read).transpose()?;
+    let target = target("/v1/spend/reprice", &args.within.pairs());
+    let told = send(&client, &target, &json!({"prices": text}), args.json, out);
     told.or_else(Ended::told)
 }
 

@@ -9,6 +9,7 @@ mod answer;
 mod citation;
 mod content_read;
 mod content_write;
+mod end;
 mod fault;
 mod finish;
 mod models;
@@ -32,8 +33,8 @@ use contract::{Answer, DialectId, Fault, Operation, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dialect::{
-    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Route, StreamReader,
-    StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
+    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Route, StreamEnder,
+    StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
 };
 use crate::framing::Framing;
 use crate::json::Json;
@@ -170,6 +171,10 @@ impl Dialect for Anthropic {
 
     fn stream_watcher(&self, _hide_usage: bool) -> Box<dyn StreamWatcher> {
         Box::new(watch::Watcher::default())
+    }
+
+    fn stream_ender(&self, _usage_wanted: bool) -> Box<dyn StreamEnder> {
+        Box::new(end::Ender::default())
     }
 
     fn read_error(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> UpstreamError {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use contract::fault::UpstreamError;
-use contract::{Answer, DialectId, Event, Fault, Loss, ModelCard, Operation, Request};
+use contract::{Answer, DialectId, Event, Fault, Loss, ModelCard, Operation, Request, Usage};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::framing::{Frame, Framing};
@@ -160,6 +160,10 @@ pub trait Dialect: Send + Sync + 'static {
     /// A watcher of a same-dialect stream that passes verbatim.
     /// `hide_usage` leaves out the usage frame that we caused.
     fn stream_watcher(&self, hide_usage: bool) -> Box<dyn StreamWatcher>;
+
+    /// What ends a stream to a client before its time, for a call that is
+    /// bounded. `usage_wanted`: the client asked for usage in the stream.
+    fn stream_ender(&self, usage_wanted: bool) -> Box<dyn StreamEnder>;
 
     /// Reads a provider's error body. The body may be anything.
     fn read_error(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> UpstreamError;
@@ -422,6 +426,20 @@ pub trait StreamWatcher: Send {
     /// # Errors
     /// `UpstreamBroken` if the end marker is missing.
     fn close(&mut self, tally: &mut Tally) -> Result<(), Fault>;
+}
+
+/// Ends a stream to a client before its time, the way the dialect ends an
+/// answer that came to its cap: what is open is closed, the reason is length.
+/// It reads what goes to the client, so it need not know where that is from.
+pub trait StreamEnder: Send {
+    /// Takes note of a frame that goes to the client; silent frames are not
+    /// handed in. What cannot be read is passed over.
+    fn see(&mut self, frame: Frame<'_>);
+
+    /// Appends what ends the stream. What the client was told already (the
+    /// reason of a choice, the end marker) is not told again. `true`: it told
+    /// of a length, `false`: the answer had its own reason already.
+    fn end(&mut self, usage: &Usage, out: &mut Vec<u8>) -> bool;
 }
 
 /// What becomes of a watched frame.

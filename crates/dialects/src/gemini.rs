@@ -7,6 +7,7 @@
 mod answer;
 mod citation;
 mod embed;
+mod end;
 mod fault;
 mod finish;
 mod logprobs;
@@ -37,8 +38,8 @@ use contract::{Answer, DialectId, Fault, Operation, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dialect::{
-    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Route, StreamReader,
-    StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
+    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Route, StreamEnder,
+    StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
 };
 use crate::framing::Framing;
 use crate::json::Json;
@@ -188,6 +189,10 @@ impl Dialect for Gemini {
 
     fn stream_watcher(&self, _hide_usage: bool) -> Box<dyn StreamWatcher> {
         Box::new(watch::Watcher::default())
+    }
+
+    fn stream_ender(&self, _usage_wanted: bool) -> Box<dyn StreamEnder> {
+        Box::new(end::Ender::default())
     }
 
     fn read_error(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> UpstreamError {

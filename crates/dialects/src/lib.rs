@@ -34,8 +34,8 @@ pub use loss::is_cosmetic;
 
 pub use dialect::{
     Asked, Call, Destination, Dialect, FaultBody, Fit, GATEWAY_FIELD, Head, Keep, ModelEntry,
-    Quirks, Route, Seen, StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target,
-    Unsupported, Written,
+    Quirks, Route, Seen, StreamEnder, StreamReader, StreamWatcher, StreamWriter, Survey, Tally,
+    Target, Unsupported, Written,
 };
 
 /// Every dialect, in the order in which they are asked whether a path is

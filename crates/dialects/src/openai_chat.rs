@@ -6,6 +6,7 @@
 
 mod echo;
 mod embed;
+mod end;
 mod finish;
 mod quirks;
 mod read_answer;
@@ -31,8 +32,8 @@ use contract::{Answer, DialectId, Fault, Operation, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dialect::{
-    Asked, Call, Destination, Dialect, FaultBody, Fit, Head, ModelEntry, Route, StreamReader,
-    StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
+    Asked, Call, Destination, Dialect, FaultBody, Fit, Head, ModelEntry, Route, StreamEnder,
+    StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
 };
 use crate::framing::Framing;
 use crate::json::Json;
@@ -161,6 +162,10 @@ impl Dialect for OpenAiChat {
 
     fn stream_watcher(&self, hide_usage: bool) -> Box<dyn StreamWatcher> {
         Box::new(watch::Watcher::new(hide_usage))
+    }
+
+    fn stream_ender(&self, usage_wanted: bool) -> Box<dyn StreamEnder> {
+        Box::new(end::Ender::new(usage_wanted))
     }
 
     fn read_error(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> UpstreamError {

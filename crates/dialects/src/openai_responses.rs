@@ -5,6 +5,7 @@
 //! id, background runs); such requests travel in their own dialect or are
 //! refused with a reason.
 
+mod end;
 mod envelope;
 mod items;
 mod proof;
@@ -30,8 +31,8 @@ use contract::{Answer, DialectId, Fault, Operation, Request};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dialect::{
-    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Route, StreamReader,
-    StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
+    Asked, Call, Destination, Dialect, FaultBody, Head, ModelEntry, Route, StreamEnder,
+    StreamReader, StreamWatcher, StreamWriter, Survey, Tally, Target, Written,
 };
 use crate::framing::Framing;
 use crate::json::{self, Json};
@@ -167,6 +168,10 @@ impl Dialect for OpenAiResponses {
 
     fn stream_watcher(&self, _hide_usage: bool) -> Box<dyn StreamWatcher> {
         Box::new(watch::Watcher::default())
+    }
+
+    fn stream_ender(&self, _usage_wanted: bool) -> Box<dyn StreamEnder> {
+        Box::new(end::Ender::default())
     }
 
     fn read_error(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> UpstreamError {

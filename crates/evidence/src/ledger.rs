@@ -91,6 +91,11 @@ impl Ledger {
         self.totals.iter()
     }
 
+    /// What was spent in a window, if it is kept.
+    pub fn total(&self, window: &LedgerWindow) -> Option<&LedgerTotal> {
+        self.totals.get(window)
+    }
+
     /// How many windows are kept.
     pub fn len(&self) -> usize {
         self.totals.len()

@@ -25,6 +25,7 @@ use plan::{Plan, ProviderPlan, Rollout};
 use store::Ticket;
 
 use crate::Flow;
+use crate::bounds::Bounds;
 use crate::estimate::guess::Guess;
 use crate::faults::{internal, no_slot};
 use crate::held::{Approving, Held};
@@ -81,6 +82,8 @@ pub struct Exchange {
     pub(crate) told_us: Option<u64>,
     /// Most output tokens, where something caps them.
     pub(crate) output_cap: Option<u64>,
+    /// What the caller holds the whole of it to.
+    pub(crate) bounds: Bounds,
     /// What is known of its tokens without the provider.
     pub(crate) guess: Guess,
     /// What approvals of the call go by, where a rule may want one.
@@ -181,6 +184,7 @@ impl Flow {
             observe: None,
             told_us: None,
             output_cap: None,
+            bounds: Bounds::default(),
             guess: Guess::default(),
             approving: None,
             idempotent: None,

@@ -10,6 +10,7 @@ mod approval;
 mod arrived;
 mod asking;
 mod attempt;
+mod bounds;
 mod count;
 mod cut_off;
 mod estimate;

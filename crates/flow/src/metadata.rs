@@ -47,6 +47,7 @@ impl Exchange {
         who.user = metadata.shared(Field::User);
         who.use_case = metadata.shared(Field::UseCase);
         self.output_cap = metadata.number(Field::MaxTokens);
+        self.hold_to_time(metadata.number(Field::MaxLatencyMs));
         let told = metadata.iter();
         let unmet = told.filter_map(|(field, value)| unmet(field, value));
         self.unmet = unmet.collect();
@@ -100,7 +101,6 @@ fn unmet(field: Field, value: &str) -> Option<Loss> {
         Field::Redaction => "it is recorded, but nothing is redacted",
         Field::PiiMode if value == "allow" => return None,
         Field::PiiMode => "it is recorded, but personal data is not looked for",
-        Field::MaxLatencyMs => "it is recorded, but only the provider's time limits hold",
         Field::User
         | Field::Channel
         | Field::UseCase
@@ -110,6 +110,7 @@ fn unmet(field: Field, value: &str) -> Option<Loss> {
         | Field::Retention
         | Field::MaxTokens
         | Field::MaxCost
+        | Field::MaxLatencyMs
         | Field::Contract
         | Field::Tags => return None,
     };

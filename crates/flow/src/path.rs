@@ -67,17 +67,26 @@ impl Exchange {
         self.note(&survey);
         self.take_metadata(survey.gateway)?;
         self.hold_output(&mut survey);
-        if let Some(replayed) = self.claim_key(doc.bytes()).await? {
-            return Ok(replayed);
-        }
+        self.bounds.choices = u64::from(survey.choices.max(1));
         let mut asking = Asking {
             doc: &doc,
             survey,
             canonical: None,
         };
-        let candidates = self.decide(&mut asking).await?;
-        match self.reserve(&mut asking, candidates).await? {
-            Reserved::Go(candidates) => self.try_each(&mut asking, &candidates).await,
+        match self.bounds.until {
+            None => self.serve(&mut asking).await,
+            Some(until) => self.serve_until(until, &mut asking).await,
+        }
+    }
+
+    /// Serves a call that is read.
+    pub(crate) async fn serve(&mut self, asking: &mut Asking<'_>) -> Result<Arrived, Fault> {
+        if let Some(replayed) = self.claim_key(asking.doc.bytes()).await? {
+            return Ok(replayed);
+        }
+        let candidates = self.decide(asking).await?;
+        match self.reserve(asking, candidates).await? {
+            Reserved::Go(candidates) => self.try_each(asking, &candidates).await,
             Reserved::Answered(arrived) => Ok(arrived),
         }
     }
@@ -91,7 +100,7 @@ impl Exchange {
     ) -> Result<Arrived, Fault> {
         let mut told: Option<Fault> = None;
         for candidate in candidates {
-            if let Err(fault) = self.reserve_attempt(candidate) {
+            if let Err(fault) = self.reserve_attempt(candidate).await {
                 told.get_or_insert(fault);
                 continue;
             }

@@ -160,9 +160,34 @@ impl Exchange {
         }
     }
 
+    /// The largest output that keeps a call, whose input is known by now,
+    /// within the caller's own bound; `None` where there is none, or no price.
+    pub(crate) fn output_within_cost(&self, input: &Usage) -> Option<u64> {
+        let most = self.metadata.number(access::metadata::Field::MaxCost)?;
+        let most = Money(i64::try_from(most).unwrap_or(i64::MAX));
+        let attempt = self.record.attempts.last()?;
+        let mut providers = self.plan.providers.iter();
+        let provider = providers.find(|it| it.name == attempt.provider)?;
+        let found = self.price(provider, &attempt.model).ok()?;
+        let fits = |output| {
+            let usage = Usage { output, ..*input };
+            found.price.cost(&usage, &terms(&usage)).total <= most
+        };
+        let (mut fitting, mut beyond) = (0, contract::usage::FIGURE_MAX);
+        while beyond - fitting > 1 {
+            let middle = fitting + (beyond - fitting) / 2;
+            match fits(middle) {
+                true => fitting = middle,
+                false => beyond = middle,
+            }
+        }
+        Some(fitting)
+    }
+
     fn cap_for_cost(&mut self, output: u64, most: Money) {
         self.output_cap = Some(self.output_cap.map_or(output, |cap| cap.min(output)));
         self.degraded = Some("budget");
+        self.bounds.capped_for_cost = true;
         self.record.decisions.push(Decision {
             stage: "reserve".into(),
             verdict: "cap".into(),

@@ -69,7 +69,7 @@ impl Exchange {
                 ..Usage::default()
             };
             let usage = &mut self.record.usage;
-            let ended = self.record.outcome == Outcome::Complete;
+            let ended = self.record.outcome == Outcome::Complete && !self.bounds.cut;
             let told = usage.output_total();
             if !ended && guess.output > told.saturating_mul(STALE_TIMES) {
                 usage.source = UsageSource::of(usage.source.has_input(), false);
@@ -90,19 +90,20 @@ impl Exchange {
     }
 
     /// Words that a rule had counted are nearer than bytes.
-    fn counted_input(&self) -> u64 {
+    pub(crate) fn counted_input(&self) -> u64 {
         let counted = self.record.request.input_tokens_estimate;
         counted.unwrap_or(self.guess.input)
     }
 
-    /// An answer began, or the caller left while one was being made.
+    /// An answer began, or the caller left, or the caller's time ran out,
+    /// while one was being made.
     fn reached_a_model(&self) -> bool {
         let cancelled = self.record.outcome == Outcome::Cancelled;
         let last = self.record.attempts.last();
         is_billed(self.route.operation)
             && last.is_some_and(|it| {
                 let under_way = it.times.sent_us.is_some() && it.fault.is_none();
-                it.committed || cancelled && under_way
+                it.committed || cancelled && under_way || self.bounds.cut
             })
     }
 }

@@ -109,7 +109,7 @@ impl Exchange {
             if let Some(arrived) = answered {
                 return Ok(Reserved::Answered(arrived));
             }
-            refused = match self.admit_sized(asking, &mut candidates, sizes) {
+            refused = match self.admit_sized(asking, &mut candidates, sizes).await {
                 Ok(()) => return Ok(Reserved::Go(candidates)),
                 Err(refused) => refused?,
             };
@@ -129,7 +129,7 @@ impl Exchange {
     ///
     /// # Errors
     /// What does not fit; or, within, that the request cannot be read.
-    fn admit_sized(
+    async fn admit_sized(
         &mut self,
         asking: &mut Asking<'_>,
         candidates: &mut Arc<[Candidate]>,
@@ -149,7 +149,7 @@ impl Exchange {
             let priced = self.priced(asking, candidates, &mut bound);
             priced.map_err(Err)?;
         }
-        let admitted = match self.admit_caller(&plan, &bound) {
+        let admitted = match self.admit_caller(&plan, &bound).await {
             Err(Refused::Breached(breaches)) if self.may_count_again(&breaches) => {
                 let words = self.count_words(asking).map_err(Err)?;
                 bound.input = bound.input.min(words);
@@ -157,7 +157,7 @@ impl Exchange {
                     let priced = self.priced(asking, candidates, &mut bound);
                     priced.map_err(Err)?;
                 }
-                self.admit_caller(&plan, &bound)
+                self.admit_caller(&plan, &bound).await
             }
             other => other,
         };
@@ -269,12 +269,12 @@ impl Exchange {
         meter::bound::output(able.max().unwrap_or(cap), asking.survey.choices)
     }
 
-    fn admit_caller(&self, plan: &Plan, bound: &Amounts) -> Result<Admitted, Refused> {
+    async fn admit_caller(&self, plan: &Plan, bound: &Amounts) -> Result<Admitted, Refused> {
         let subject = self.subject(None);
-        self.admit_to(plan, &subject, bound)
+        self.admit_to(plan, &subject, bound).await
     }
 
-    fn admit_to(
+    async fn admit_to(
         &self,
         plan: &Plan,
         subject: &Subject<'_>,
@@ -285,7 +285,14 @@ impl Exchange {
         if wants.is_empty() {
             return Ok(Admitted::default());
         }
-        self.flow.counters.admit(self.now_us(), subject, &wants)
+        let (counters, now_us) = (&self.flow.counters, self.now_us());
+        match counters.admit(now_us, subject, &wants) {
+            Err(Refused::Short) => match counters.fetch(now_us, subject, &wants) {
+                Some(fetched) => fetched.await,
+                None => Err(Refused::Unavailable),
+            },
+            other => other,
+        }
     }
 
     /// Whether a closer look at the input may help: tokens are only counted
@@ -330,7 +337,7 @@ impl Exchange {
     ///
     /// # Errors
     /// Why the candidate is left out.
-    pub(crate) fn reserve_attempt(&mut self, candidate: &Candidate) -> Result<(), Fault> {
+    pub(crate) async fn reserve_attempt(&mut self, candidate: &Candidate) -> Result<(), Fault> {
         if !self.plan.quotas.has_of_attempt() {
             return Ok(());
         }
@@ -343,7 +350,8 @@ impl Exchange {
         }));
         let bound = self.spending.as_ref().map(|it| it.bound);
         let nth = u32::try_from(self.record.attempts.len()).unwrap_or(u32::MAX);
-        match self.admit_to(&plan, &subject, &bound.unwrap_or_default()) {
+        let bound = bound.unwrap_or_default();
+        match self.admit_to(&plan, &subject, &bound).await {
             Ok(admitted) => {
                 self.note_breaches(&admitted.would_refuse);
                 self.take_admitted(admitted, Some(nth))
@@ -351,7 +359,7 @@ impl Exchange {
             Err(refused) => {
                 let first = match &refused {
                     Refused::Breached(breaches) => breaches.first().map(|it| it.quota.clone()),
-                    Refused::Full | Refused::Unavailable => None,
+                    Refused::Full | Refused::Short | Refused::Unavailable => None,
                 };
                 let why = match first {
                     Some(quota) => format!("limit: {quota}"),
@@ -440,7 +448,7 @@ impl Exchange {
                 "The gateway counts more callers than it has room for, so it takes no new ones. \
                  Try again shortly.",
             ),
-            Refused::Unavailable => Fault::new(
+            Refused::Short | Refused::Unavailable => Fault::new(
                 FaultKind::Overloaded,
                 Origin::Gateway,
                 "The gateway cannot look at its budgets at the moment, so it takes no calls that \

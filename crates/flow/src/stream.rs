@@ -29,10 +29,12 @@ use crate::prepare::Prepared;
 use crate::reply::{Cut, Reply, ReplyBody, ReplyStream};
 
 mod hold;
+mod limit;
 mod through;
 mod watched;
 
 use hold::Hold;
+use limit::Limit;
 use through::{Looking, Sight, Through};
 
 pub(crate) use watched::Watching;
@@ -401,6 +403,7 @@ impl Streaming {
         let life = exchange.life.take();
         let cut_off = life.map(|life| CutOff::new(life, exchange.flow.clock.clone()));
         let going = Going {
+            limit: Limit::of(&exchange, &self),
             stream: self,
             exchange,
             cut_off,
@@ -426,6 +429,8 @@ struct Going {
     exchange: Box<Exchange>,
     /// Where a revocation of the key may end the stream.
     cut_off: Option<CutOff>,
+    /// The bounds that the call has, if it has some.
+    limit: Option<Box<Limit>>,
     /// How many losses the head of the answer declared.
     declared: usize,
     /// The question to people that the answer ends with.
@@ -496,6 +501,9 @@ impl ReplyStream for Going {
         {
             return Poll::Ready(self.fail(&fault).map(Ok));
         }
+        if let Some(reason) = self.poll_limit(cx) {
+            return self.shorten(reason);
+        }
         if self.aside.is_some() {
             return self.poll_aside(cx);
         }
@@ -514,6 +522,9 @@ impl ReplyStream for Going {
                     return self.ask_aside(None, cx);
                 }
                 return Poll::Ready(self.last(Outcome::Complete).map(Ok));
+            }
+            if let Some(reason) = self.overrun() {
+                return self.shorten(reason);
             }
             if self.stream.is_full() {
                 break;
@@ -538,6 +549,9 @@ impl Going {
     fn count(&mut self, bytes: Bytes) -> Bytes {
         self.exchange.record.bytes_out += bytes.len() as u64;
         self.exchange.keep_more(&bytes);
+        if let Some(limit) = &mut self.limit {
+            limit.see(&bytes);
+        }
         bytes
     }
 }

@@ -6,6 +6,7 @@ mod faults;
 mod idempotency;
 mod keys;
 mod length;
+mod limits;
 mod metadata;
 mod models;
 mod observe;

@@ -12,13 +12,13 @@ mod admin_door;
 mod approvals;
 mod banner;
 mod config;
+mod counters;
 mod door;
 mod edge;
 mod figures;
 mod health;
 mod issuers;
 mod key_file;
-mod ledger;
 mod lend;
 mod plans;
 mod policy;
@@ -38,7 +38,9 @@ use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use cli::{AdminArgs, Cli, Command, LogsArgs, LogsCommand, Setting, StatusArgs, Trouble};
+use cli::{
+    AdminArgs, Cli, Command, LedgerCommand, LogsArgs, LogsCommand, Setting, StatusArgs, Trouble,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,6 +65,9 @@ fn main() -> ExitCode {
         Command::Policy(args) => policy::run(&args),
         Command::Prices(args) => prices::run(&args),
         Command::Logs(args) => logs(&args),
+        Command::Ledger(args) => match args.command {
+            LedgerCommand::Verify(args) => records::verify_ledger(&args),
+        },
         Command::Approvals(args) => asked(args.at(), |setting, out| {
             cli::run_approvals(&args, setting, out)
         }),

@@ -28,6 +28,9 @@ pub(crate) fn run(args: &PricesArgs) -> ExitCode {
         PricesCommand::Show(args) => show(args, &mut out),
         PricesCommand::Diff(args) => diff(args, &mut out),
         PricesCommand::Check(args) => check(args, &mut out),
+        PricesCommand::Reprice(args) => {
+            return crate::asked(&args.at, |setting, out| cli::reprice(args, setting, out));
+        }
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -3,6 +3,7 @@
 
 mod foreign;
 mod lanes;
+mod ledger;
 mod under_way;
 
 use std::io;
@@ -13,14 +14,18 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use contract::seams::Dice;
 use evidence::{Evidence, LogLine, Meter};
+use meter::LocalCounters;
 use plan::{Durability, EvidenceSettings, LogEntry, Requests};
 use store::{IndexOptions, Inflight, Journal, LineWriter, LogOptions, RecordIndex};
 use transport::RealDice;
 
-use crate::ledger::Follower;
-pub(crate) use foreign::Foreign;
-use lanes::Keeper;
-pub(crate) use lanes::{Lanes, copied_from, lane_dirs};
+use crate::rounds::Rounds;
+
+use foreign::Foreign;
+pub(crate) use lanes::lane_dirs;
+use lanes::{Keeper, Lanes, copied_from};
+use ledger::Follower;
+pub(crate) use ledger::verify::run as verify_ledger;
 use under_way::UnderWay;
 
 /// Longest queue of log lines, bytes; what does not fit is counted as dropped.
@@ -37,7 +42,8 @@ pub(crate) struct Records {
     /// still has it.
     pub(crate) index: Arc<ArcSwapOption<RecordIndex>>,
     /// What the journal says was spent. It is taken when counters follow it.
-    pub(crate) ledger: Option<Follower>,
+    ledger: Option<Follower>,
+    following: Option<Rounds>,
     under_way: Arc<UnderWay>,
     keeper: Keeper,
 }
@@ -113,9 +119,22 @@ impl Records {
             evidence,
             index,
             ledger: Some(ledger),
+            following: None,
             under_way,
             keeper,
         })
+    }
+
+    /// Puts what was spent into the counters, and lets them follow the journal
+    /// until the end. To be called once, before the first call.
+    ///
+    /// # Errors
+    /// What was spent cannot be read, or no thread can be started.
+    pub(crate) fn follow_ledger(&mut self, counters: &Arc<LocalCounters>) -> io::Result<()> {
+        if let Some(follower) = self.ledger.take() {
+            self.following = Some(follower.follow(counters, self.evidence.meter())?);
+        }
+        Ok(())
     }
 
     /// Where exchanges under way are noted.
@@ -129,6 +148,8 @@ impl Records {
         self.keeper.stop();
         let is_flushed = self.evidence.journal().flush(CLOSE_MAX);
         self.under_way.close(is_flushed);
+        // Behind the last record, so that the next start reads little.
+        drop(self.following);
         if !is_flushed {
             crate::say(
                 "the last records could not be written in time; look at the disk of the data \

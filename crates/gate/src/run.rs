@@ -11,7 +11,7 @@ use admin::{AdminKey, AdminState};
 use cli::{PlanOwner, ServeArgs};
 use contract::Secret;
 use contract::seams::Clock;
-use plan::Kept;
+use plan::{Discovery, Kept};
 use store::ApprovalLane;
 use transport::RealClock;
 
@@ -19,6 +19,7 @@ use crate::admin_door::AdminDoor;
 use crate::banner::{self, Banner};
 use crate::config::{Loaded, Loader, Overrides, locate, watch};
 use crate::edge::listen::Address;
+use crate::edge::workers::DrainReport;
 use crate::key_file;
 use crate::plans::{Keeping, catch_up};
 use crate::policy;
@@ -85,9 +86,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     } = loaded;
     // It holds secrets, and nothing needs it any more.
     drop(document);
-    for note in discovery.iter().flat_map(|discovery| &discovery.notes) {
-        crate::say(note);
-    }
+    tell_found(discovery.as_ref());
     reload::warn(&compiled.warnings, name);
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
@@ -97,16 +96,18 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let key_rounds = keys.tend()?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
     let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
+    let counting = crate::counters::open(shape.counters.as_ref(), records.evidence.meter())?;
     let house = House {
         keys,
         replies: Some(replies.clone()),
         approvals: Some(approvals.clone()),
+        counters: counting.counters.clone(),
         ..records.house(compiled.plan)
     };
     // Before the first call: what was spent counts.
-    let ledger = records.ledger.take();
-    let ledger_rounds = ledger.map(|it| it.follow(&house.counters, records.evidence.meter()));
-    let ledger_rounds = ledger_rounds.transpose()?;
+    if let Some(local) = &counting.local {
+        records.follow_ledger(local)?;
+    }
     let start = Start {
         name: name.to_owned(),
         data_dir: data_dir.clone(),
@@ -134,14 +135,23 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let report = gateway.run();
     drop((key_rounds, rollout_rounds));
     replies.flush();
+    counting.close();
     records.close();
-    // Behind the last record, so that the next start reads little.
-    drop(ledger_rounds);
+    tell_stopped(&report);
+    Ok(())
+}
+
+fn tell_found(discovery: Option<&Discovery>) {
+    for note in discovery.iter().flat_map(|discovery| &discovery.notes) {
+        crate::say(note);
+    }
+}
+
+fn tell_stopped(report: &DrainReport) {
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",
         report.finished, report.cut
     ));
-    Ok(())
 }
 
 /// What the gateway starts with.

@@ -13,10 +13,10 @@ use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
 use flow::{Alerts, Flow, Handles, Lines};
-use meter::LocalCounters;
+use meter::{Counters, LocalCounters};
 use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
-    Plan, Where,
+    Plan, SharedCounters, Where,
 };
 use store::{ApprovalLane, Inflight, ReplyLane};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
@@ -71,6 +71,8 @@ pub(crate) struct Shape {
     pub(crate) data_dir: Option<PathBuf>,
     /// Where and how records are kept.
     pub(crate) evidence: EvidenceSettings,
+    /// How counters are shared.
+    pub(crate) counters: Option<SharedCounters>,
     /// Log lines.
     pub(crate) log: LogEntry,
 }
@@ -85,6 +87,7 @@ impl Shape {
             ("workers", self.workers != other.workers),
             ("limits (of connections)", self.edge != other.edge),
             ("evidence", self.evidence != other.evidence),
+            ("counters", self.counters != other.counters),
             ("log", self.log != other.log),
             ("drain", self.drain != other.drain),
         ];
@@ -103,6 +106,7 @@ impl Shape {
             drain: compiled.drain,
             data_dir: compiled.data_dir.clone(),
             evidence: compiled.evidence.clone(),
+            counters: compiled.counters.clone(),
             log: compiled.log,
         }
     }
@@ -128,7 +132,7 @@ pub(crate) struct House {
     /// The way to approvals, if any are kept.
     pub(crate) approvals: Option<ApprovalLane>,
     /// Where limits and budgets are counted.
-    pub(crate) counters: Arc<LocalCounters>,
+    pub(crate) counters: Arc<dyn Counters>,
     /// Calls that wait for room.
     pub(crate) lines: Arc<Lines>,
     /// Who is told of budgets.
@@ -406,8 +410,8 @@ impl Records {
             issuers: IssuerKeys::default(),
             keys: VirtualKeys::default(),
             approvals: None,
-            counters: Arc::default(),
             lines: Arc::default(),
+            counters: Arc::new(LocalCounters::default()),
             alerts: Arc::new(Alerts::new(crate::say)),
             inflight: self.inflight(),
             replies: None,

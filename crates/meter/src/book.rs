@@ -111,6 +111,9 @@ pub enum Refused {
     Breached(Vec<Breach>),
     /// There are too many counters; see [`COUNTERS_MAX`].
     Full,
+    /// It may fit, but others have to be asked first; see
+    /// [`Counters::fetch`](crate::Counters::fetch).
+    Short,
     /// The counters cannot be asked.
     Unavailable,
 }

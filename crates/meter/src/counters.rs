@@ -2,11 +2,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use contract::seams::Going;
+
 use crate::book::{Admitted, Book, Draw, Level, Refused, Want};
 use crate::quota::Measure;
 use crate::subject::Subject;
 
-/// Where counters live. All calls are short and never wait.
+/// Where counters live. All calls are short and never wait, but for
+/// [`Counters::fetch`].
 pub trait Counters: Send + Sync {
     /// Takes all that is wanted, or nothing.
     ///
@@ -18,6 +21,17 @@ pub trait Counters: Send + Sync {
         subject: &Subject<'_>,
         wants: &[Want<'_>],
     ) -> Result<Admitted, Refused>;
+    /// Takes all that is wanted after others were asked for it, within a
+    /// deadline; to be called after [`Refused::Short`]. `None` where there is
+    /// nobody to be asked.
+    fn fetch<'a>(
+        &'a self,
+        _now_us: u64,
+        _subject: &'a Subject<'a>,
+        _wants: &'a [Want<'a>],
+    ) -> Option<Going<'a, Result<Admitted, Refused>>> {
+        None
+    }
     /// Settles what was reserved; see [`Book::settle`]. Returns the debt of
     /// each.
     fn settle(&self, settled: &mut dyn Iterator<Item = (&Draw, i64)>);

@@ -4,6 +4,7 @@
 //! Pure: files come in through [`Sources`], randomness through [`Given`].
 
 mod brakes;
+mod counters;
 mod endpoint;
 mod idempotency;
 mod identity;
@@ -29,6 +30,7 @@ use crate::interpolate::Sources;
 use crate::load::Draft;
 use crate::plan::{OperationBytes, Plan, Settings};
 
+pub use counters::SharedCounters;
 pub use listeners::{ClientCa, Listener, TlsFiles, Where};
 
 /// What a compilation is given besides the document.
@@ -59,6 +61,8 @@ pub struct Compiled {
     pub edge: EdgeLimits,
     /// Records.
     pub evidence: EvidenceSettings,
+    /// How counters are shared; `None`: each process counts for itself.
+    pub counters: Option<SharedCounters>,
     /// Log lines.
     pub log: LogEntry,
     /// The end.
@@ -121,6 +125,7 @@ impl Compiled {
             ("workers", self.workers != newer.workers),
             ("limits (of connections)", self.edge != newer.edge),
             ("evidence", self.evidence != newer.evidence),
+            ("counters", self.counters != newer.counters),
             ("log", self.log != newer.log),
             ("drain", self.drain != newer.drain),
         ];
@@ -139,13 +144,7 @@ impl Compiled {
 pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnostic>> {
     let document = &draft.document;
     let mut findings = Findings::default();
-    if matches!(document.providers, Providers::Auto) {
-        findings.error(
-            "providers",
-            "`providers: auto` was not filled in",
-            "write the providers out",
-        );
-    }
+    refuse_auto(document, &mut findings);
     let (data, admin) = listeners::compile(document, &mut findings);
     let upstreams = upstreams::compile(document.providers.named(), given.sources, &mut findings);
     let models = models::compile(document, &mut findings);
@@ -158,6 +157,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
     let quotas = quotas::compile(document, &models, &mut findings);
     let prices = prices::compile(document, given.sources, &mut findings);
+    let counters = counters::compile(document, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, &prices.book, &given.digest_key);
     warn_of_no_provider(document, &mut findings);
@@ -198,6 +198,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             flush_ms: document.evidence.flush_ms,
             index: document.evidence.index,
         },
+        counters,
         log: document.log,
         drain: DrainTimes {
             unready_before_ms: document.drain.unready_before.0,
@@ -205,6 +206,16 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
         },
         warnings: findings,
     })
+}
+
+fn refuse_auto(document: &Document, findings: &mut Findings) {
+    if matches!(document.providers, Providers::Auto) {
+        findings.error(
+            "providers",
+            "`providers: auto` was not filled in",
+            "write the providers out",
+        );
+    }
 }
 
 fn warn_of_no_provider(document: &Document, findings: &mut Findings) {

@@ -274,7 +274,7 @@ pub(crate) fn suggest<'a>(
     noun: &str,
 ) -> String {
     /// Most names that a sentence lists.
-    const LISTED_MAX: usize = 24;
+    const LISTED_MAX: usize = 32;
     /// Least likeness (Jaro-Winkler) of a name worth suggesting, which favours
     /// a common beginning.
     const LIKENESS: f64 = 0.8;

@@ -4,6 +4,7 @@
 //! Deliberately not here: what follows from it (`compile`).
 
 mod admin;
+mod counters;
 mod idempotency;
 mod identity;
 mod key;
@@ -24,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry};
+pub use counters::{CountersBackend, CountersEntry, CountersUnavailable};
 pub use idempotency::{IdempotencyEntry, OnUnknown, Retain};
 pub use identity::{
     AnonymousEntry, CertificateEntry, ClaimsEntry, FixedEntry, ForwardedIn, IdentityEntry,
@@ -98,6 +100,9 @@ pub struct Document {
     /// Brakes on what runs away.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub brakes: Vec<BrakeEntry>,
+    /// Where limits and budgets are counted: here, or together with other
+    /// replicas.
+    pub counters: CountersEntry,
     /// How much is reserved for a call before it is made.
     pub reservation: ReservationEntry,
     /// Answers that the gateway gives itself where a budget says so, by name.
@@ -133,6 +138,9 @@ impl Document {
         }
         for (nth, key) in self.keys.iter().enumerate() {
             see(format!("keys[{nth}].secret"), &key.secret);
+        }
+        if let Some(url) = &self.counters.url {
+            see("counters.url".to_owned(), url);
         }
         for (nth, credential) in self.admin.credentials.iter().enumerate() {
             see(

@@ -2,6 +2,7 @@
 //! of them.
 
 mod bad;
+mod counters;
 mod digest;
 mod discovery;
 mod good;

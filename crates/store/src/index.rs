@@ -146,6 +146,8 @@ pub struct IndexOptions {
     pub busy_percent: u64,
     /// Longest run of a query.
     pub query_ms_max: u64,
+    /// Longest run of a report, which reads every record of its time.
+    pub report_ms_max: u64,
 }
 
 impl Default for IndexOptions {
@@ -156,6 +158,7 @@ impl Default for IndexOptions {
             busy_entries_per_s: 2_000,
             busy_percent: 5,
             query_ms_max: 5_000,
+            report_ms_max: 30_000,
         }
     }
 }
@@ -205,8 +208,10 @@ pub struct RecordIndex {
     options: IndexOptions,
     path: PathBuf,
     reading: Mutex<Connection>,
+    /// Reports read much, and nobody who looks for a record waits for them.
+    reporting: Mutex<Connection>,
     signals: Arc<Signals>,
-    /// Dropped after `reading`, so that the writing connection closes last
+    /// Dropped after the readers, so that the writing connection closes last
     /// and folds its log into the file.
     _worker: Worker,
 }
@@ -231,6 +236,7 @@ impl RecordIndex {
         }
         let (writing, anew) = schema::open_or_begin_anew(path)?;
         let reading = schema::open_for_reading(path)?;
+        let reporting = schema::open_for_reading(path)?;
         let signals = Arc::new(Signals::new(u64::from(anew)));
         let mut indexer = Indexer::new(writing, journal.clone(), extract, options)?;
         indexer.begin(&signals);
@@ -244,6 +250,7 @@ impl RecordIndex {
             options,
             path: path.to_owned(),
             reading: Mutex::new(reading),
+            reporting: Mutex::new(reporting),
             signals: signals.clone(),
             _worker: Worker {
                 signals,
@@ -288,17 +295,17 @@ impl RecordIndex {
 
     /// What was spent, grouped.
     pub fn spend(&self, question: &spend::Question) -> Result<spend::Spent, IndexError> {
-        spend::spend(&mut self.reading(), question, self.options.query_ms_max)
+        spend::spend(&mut self.reporting(), question, self.options.report_ms_max)
     }
 
     /// What limits and budgets did not hold, by consumer, most often first.
     pub fn refusals(&self, within: &spend::Within) -> Result<spend::Refusals, IndexError> {
-        spend::refusals(&mut self.reading(), within, self.options.query_ms_max)
+        spend::refusals(&mut self.reporting(), within, self.options.report_ms_max)
     }
 
     /// How models did for each use case.
     pub fn models(&self, within: &spend::Within) -> Result<spend::Models, IndexError> {
-        spend::models(&mut self.reading(), within, self.options.query_ms_max)
+        spend::models(&mut self.reporting(), within, self.options.report_ms_max)
     }
 
     /// The journal entry behind a row.
@@ -309,6 +316,13 @@ impl RecordIndex {
     fn reading(&self) -> std::sync::MutexGuard<'_, Connection> {
         // A query that panicked leaves no state behind in the connection.
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reporting(&self) -> std::sync::MutexGuard<'_, Connection> {
+        // As above.
+        self.reporting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -109,6 +109,11 @@ pub(super) const DEPARTURES: &[Departure] = &[
         reason: "Reports show counters, and price history under other prices.",
     },
     Departure {
+        room: "store-remote",
+        imports: "meter",
+        reason: "Shared counters stand behind the seam of meter and take its words.",
+    },
+    Departure {
         room: "admin",
         imports: "evidence",
         reason: "The admin API shows records and metrics, whose formats evidence owns.",

@@ -335,7 +335,8 @@ impl StreamWriter for Writer {
 }
 
 /// One event: its name stands in the frame and as its `type`.
-fn put(out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut ObjectWriter<'_>)) {
+/// Appends one event.
+pub(super) fn put(out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut ObjectWriter<'_>)) {
     let data = json::object(|event| {
         event.str("type", name);
         write(event);

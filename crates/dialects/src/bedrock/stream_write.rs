@@ -324,7 +324,8 @@ impl StreamWriter for Writer {
     }
 }
 
-fn put(out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut ObjectWriter<'_>)) {
+/// Appends one event.
+pub(super) fn put(out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut ObjectWriter<'_>)) {
     let payload = json::object(write);
     let headers = [
         (":event-type", name),

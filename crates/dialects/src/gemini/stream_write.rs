@@ -289,7 +289,8 @@ impl StreamWriter for Writer {
     }
 }
 
-fn put_content(part: &str, out: &mut ObjectWriter<'_>) {
+/// The content of a candidate with one part.
+pub(super) fn put_content(part: &str, out: &mut ObjectWriter<'_>) {
     out.object("content", |out| {
         out.array("parts", |array| array.raw(part));
         out.str("role", "model");

@@ -278,7 +278,7 @@ fn count_call(said: Json<'_>, seen: &mut Seen) {
 
 /// The text, or the piece of arguments, in the delta of a chunk of one choice
 /// that says nothing of usage, an end or a fault.
-fn only_text(root: Json<'_>) -> Option<Json<'_>> {
+pub(super) fn only_text(root: Json<'_>) -> Option<Json<'_>> {
     let mut choices = root.field("choices")?.items();
     let choice = choices.next().filter(|_| choices.next().is_none())?;
     let says_more = root.field("usage").is_some()

@@ -12,6 +12,10 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// Fewest bytes of a piece that counts as a token of its own.
 const PIECE_BYTES_MIN: u64 = 2;
 
+/// Most bytes of text in one token, on the wire: of texts whose letters are
+/// all escaped.
+const BYTES_PER_TOKEN_MAX: u64 = 24;
+
 /// What is known of an exchange's tokens without its provider.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Guess {
@@ -37,6 +41,13 @@ impl Guess {
         let media = media.saturating_mul(TOKENS_PER_IMAGE);
         let seen = by_bytes.max(by_pieces).saturating_add(media);
         seen.max(self.output)
+    }
+
+    /// Output tokens that there are at least, as good as surely.
+    pub(crate) fn output_at_least(&self) -> u64 {
+        let Seen { pieces, bytes, .. } = self.seen;
+        let by_pieces = pieces.min(bytes.div_ceil(PIECE_BYTES_MIN));
+        by_pieces.max(bytes / BYTES_PER_TOKEN_MAX)
     }
 }
 

@@ -206,7 +206,7 @@ pub(crate) fn candidate_refused(refused: &Refused, now_us: u64) -> Fault {
             let waits = breaches.iter().map(|breach| retry_ms(breach, now_us));
             waits.max().unwrap_or(PERMIT_MS)
         }
-        Refused::Full | Refused::Unavailable => PERMIT_MS,
+        Refused::Full | Refused::Short | Refused::Unavailable => PERMIT_MS,
     };
     Fault::new(
         FaultKind::Overloaded,

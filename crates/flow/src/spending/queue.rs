@@ -44,11 +44,11 @@ impl Exchange {
                 && !standing.place.is_first()
                 && !self.wait_for_turn(standing, None).await
             {
-                let refused = self.admit_sized(asking, candidates, sizes);
+                let refused = self.admit_sized(asking, candidates, sizes).await;
                 self.note_waited(Some(standing), refused.is_ok());
                 return refused;
             }
-            let refused = match self.admit_sized(asking, candidates, sizes) {
+            let refused = match self.admit_sized(asking, candidates, sizes).await {
                 Ok(()) => {
                     self.note_waited(standing.as_ref(), true);
                     return Ok(());

@@ -252,18 +252,18 @@ fn max_tokens_caps_the_output_on_every_door() {
 fn what_nothing_acts_on_is_a_loss() {
     let headers = [
         ("tollgate-pii-mode", "mask"),
-        ("tollgate-max-latency-ms", "500"),
+        ("tollgate-redaction", "strict"),
         ("tollgate-retention", "none"),
     ];
     let world = openai();
     let got = call(&world, &headers, ASK);
     assert_eq!(
         got.headers["tollgate-loss"],
-        "tollgate.pii_mode, tollgate.max_latency_ms"
+        "tollgate.redaction, tollgate.pii_mode"
     );
     let record = only(&world);
     assert_eq!(record.losses.len(), 2);
-    assert!(told(&record).contains(&("max_latency_ms", "500")));
+    assert!(told(&record).contains(&("redaction", "strict")));
     // On streams as well.
     let script = Script::sse(&[&FRAMES.concat(), super::DONE]);
     let world = World::new(&KINDS[..1], vec![Ok(script)]);

@@ -529,7 +529,7 @@ fn priced_world(quotas: Vec<QuotaSpec>, scripts: Vec<Script>) -> World {
     World::of(plan, scripts.into_iter().map(Ok).collect())
 }
 
-fn prices(rates: &str) -> meter::Prices {
+pub(super) fn prices(rates: &str) -> meter::Prices {
     let sheet = meter::prices::Sheet::parse(rates).expect("rates");
     let over = meter::prices::Override {
         provider: None,

@@ -1,10 +1,13 @@
 //! Budgets over the death and the replacement of a process: what was spent or
 //! reserved counts, once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
 use serde_json::Value;
 
 use crate::client::{Answer, Client};
-use crate::gateway::{Gateway, Home, KEY, post};
+use crate::gateway::{Gateway, Home, KEY, ask, post};
 use crate::until;
 use crate::upstream::{Event, Upstream, gated};
 
@@ -16,10 +19,14 @@ const TOKENS: i64 = 5;
 const MOST: u32 = 300;
 
 fn home(up: &Upstream) -> Home {
-    Home::with(&up.config(
-        "budgets: [{name: all, measure: tokens, limit: '500', window: forever}]\n\
-         evidence: {index: false}",
-    ))
+    home_of(up, 500)
+}
+
+fn home_of(up: &Upstream, limit: u32) -> Home {
+    Home::with(&up.config(&format!(
+        "budgets: [{{name: all, measure: tokens, limit: '{limit}', window: forever}}]\n\
+         evidence: {{index: false}}",
+    )))
 }
 
 fn body(most: u32, stream: bool) -> String {
@@ -37,10 +44,11 @@ fn call(gateway: &Gateway, most: u32) -> Answer {
 fn row(gateway: &Gateway, home: &Home, id: &str) -> Value {
     let mut row = Value::Null;
     until("its record is there", || {
-        let lines = gateway.logs(home, &["--request-id", id]);
-        row = lines
-            .first()
-            .map_or(Value::Null, |it| it["reservations"][0].clone());
+        let admin = format!("http://{}", gateway.admin());
+        let arguments = ["logs", "--json", "--request-id", id, "--admin", &admin];
+        let (_, out, _) = home.run(&arguments);
+        let record: Value = serde_json::from_str(&out).unwrap_or_default();
+        row = record["reservations"][0].clone();
         !row.is_null()
     });
     row
@@ -116,12 +124,64 @@ fn a_kill_forgets_nothing_that_was_spent_or_reserved() {
             .contains("the checkpoint of the ledger");
         assert_eq!(is_said, kept.is_some_and(|it| it.len() < good.len()));
         gateway.kill();
+        let (code, out, err) = home.run(&["ledger", "verify", "--json"]);
+        let verified: Value = serde_json::from_str(&out).unwrap_or_default();
+        let state = match kept {
+            Some(bytes) if bytes.len() == good.len() => (0, "agrees"),
+            Some(_) => (1, "unusable"),
+            None => (0, "absent"),
+        };
+        let found = verified["checkpoint"]["state"].as_str();
+        assert_eq!((code, found.unwrap_or_default()), state, "{out}{err}");
+        assert!(verified["windows"][0]["settled"].is_i64(), "{out}");
         let gateway = home.start();
         assert_eq!(level(&gateway, &home), spent);
         spent += TOKENS;
         gateway.stop();
     }
     gate.happen();
+    let (code, out, err) = home.run(&["ledger", "verify"]);
+    assert_eq!(code, 0, "{err}");
+    let line = format!("  all (all calls): {spent} tokens");
+    assert!(out.contains(&line) && out.contains("agrees"), "{out}");
+}
+
+#[test]
+fn what_another_ledger_says_is_found_and_no_journal_is_told_apart() {
+    let up = Upstream::good();
+    let homes = [home(&up), home(&up)];
+    for (home, calls) in homes.iter().zip(1..) {
+        let gateway = home.start();
+        for _ in 0..calls {
+            assert_eq!(call(&gateway, 1).status, 200);
+        }
+        gateway.stop();
+    }
+    let checkpoint = "data/ledger.checkpoint";
+    std::fs::copy(homes[1].path(checkpoint), homes[0].path(checkpoint)).unwrap();
+    let (code, out, _) = homes[0].run(&["ledger", "verify"]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("CANNOT BE USED"), "{out}");
+    // Of this journal, and yet it says something else.
+    let from = std::fs::read(homes[1].path(checkpoint)).unwrap();
+    let real = evidence::Ledger::decode(&from).unwrap();
+    let mut other = evidence::Ledger::default();
+    let dir = homes[1].path("data/journal");
+    let mut reader = store::Reader::open(&dir, 2, store::Check::Checksum).unwrap();
+    let entry = store::Cursor::next_entry(&mut reader).unwrap().unwrap();
+    other.take(&entry, 0);
+    assert_eq!(other.head(), real.head());
+    std::fs::write(homes[1].path(checkpoint), other.encode()).unwrap();
+    let (code, out, _) = homes[1].run(&["ledger", "verify", "--json"]);
+    let verified: Value = serde_json::from_str(&out).unwrap_or_default();
+    assert_eq!(
+        (code, &verified["checkpoint"]["differing"]),
+        (1, &Value::from(1)),
+        "{out}"
+    );
+    std::fs::remove_dir_all(dir).unwrap();
+    let (code, _, err) = homes[1].run(&["ledger", "verify"]);
+    assert!(code == 2 && err.contains("cannot be read"), "{err}");
 }
 
 #[test]
@@ -154,5 +214,51 @@ fn a_budget_keeps_its_level_when_a_new_process_takes_over() {
     new.stop();
     let next = home.start();
     assert_eq!(level(&next, &home), 4 * TOKENS + came_to);
+    next.stop();
+}
+
+/// Two processes one after the other under load, and one that is killed: each
+/// call counts once.
+#[test]
+fn under_load_every_call_counts_once_over_a_hand_over_and_a_kill() {
+    let up = Upstream::good();
+    let home = home_of(&up, 1_000_000_000);
+    let mut old = home.start();
+    old.await_ready();
+    let (address, stop) = (old.data(), Arc::<AtomicBool>::default());
+    let made = Arc::<AtomicI64>::default();
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (stop, made) = (stop.clone(), made.clone());
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let answer = ask(address, KEY, DOOR, &body(9, false)).unwrap();
+                    assert_eq!(answer.status, 200, "{}", answer.text());
+                    made.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let more = |count: i64| {
+        let enough = made.load(Ordering::Relaxed) + count;
+        until("the load goes on", || {
+            made.load(Ordering::Relaxed) >= enough
+        });
+    };
+    more(50);
+    let new = home.start();
+    assert!(old.wait().success());
+    more(50);
+    stop.store(true, Ordering::Relaxed);
+    callers
+        .into_iter()
+        .for_each(|caller| caller.join().unwrap());
+    is_true(&new);
+    let made = made.load(Ordering::Relaxed) + 1;
+    assert_eq!(level(&new, &home), made * TOKENS);
+    new.kill();
+    let next = home.start();
+    assert_eq!(level(&next, &home), (made + 1) * TOKENS);
+    is_true(&next);
     next.stop();
 }

@@ -39,10 +39,13 @@ mod operator;
 mod plans;
 mod records;
 mod reload;
+mod replicas;
 mod rollout;
 mod rubbish;
 mod spend;
 mod upstream;
+#[path = "../../../store-remote/src/valkey/tests/server.rs"]
+mod valkey;
 mod virtual_keys;
 
 use std::time::{Duration, Instant};

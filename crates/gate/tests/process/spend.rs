@@ -99,6 +99,7 @@ fn reports_say_what_the_records_say_and_survive_a_kill() {
         let again = json(&gateway, &home, &spend);
         again["total"] == told["total"] && again["rows"] == told["rows"]
     });
+    assert_eq!(budget(&gateway)["settled"], dollars(cost));
 }
 
 #[test]
@@ -137,10 +138,10 @@ fn an_export_and_other_prices_are_compared_with_the_records() {
     // Twice the price is twice the cost, and the records stay.
     let prices = "tollgate-prices 1\nprovider sandbox\necho in=2 out=4\n";
     fs::write(home.path("prices.txt"), prices).unwrap();
-    let words = ["spend", "reprice", "--prices", "prices.txt", "--json"];
+    let words = ["prices", "reprice", "--prices", "prices.txt", "--json"];
     let repriced = json(&gateway, &home, &words);
     assert_eq!(repriced["total"]["recorded_usd"], *cost);
     assert_eq!(repriced["total"]["difference_percent"], "100.0");
-    let in_force = json(&gateway, &home, &["spend", "reprice", "--json"]);
+    let in_force = json(&gateway, &home, &["prices", "reprice", "--json"]);
     assert_eq!(in_force["total"]["difference_usd"], "0.00");
 }

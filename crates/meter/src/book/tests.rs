@@ -77,7 +77,7 @@ fn ask(
 fn breaches(refused: Refused) -> Vec<Breach> {
     match refused {
         Refused::Breached(breaches) => breaches,
-        Refused::Full | Refused::Unavailable => panic!("not for room"),
+        Refused::Full | Refused::Short | Refused::Unavailable => panic!("not for room"),
     }
 }
 

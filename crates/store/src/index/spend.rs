@@ -214,6 +214,9 @@ const SUMMED: [&str; 13] = [
     "estimated * cost",
 ];
 
+/// The first of them count calls, and never need two halves.
+const COUNTS: usize = 5;
+
 impl Sums {
     fn each(&mut self) -> [&mut i128; SUMMED.len()] {
         [
@@ -293,20 +296,26 @@ pub(super) fn spend(
     ms_max: u64,
 ) -> Result<Spent, IndexError> {
     within(connection, ms_max, |connection| {
-        // Both queries see the same records.
+        // All queries see the same records.
         let transaction = connection.unchecked_transaction()?;
         let range = Range::of(&transaction, &question.within)?;
-        let total = groups(&transaction, &range, &[], 1)?;
         let by: Vec<Dimension> = question.by.iter().copied().take(DIMENSIONS_MAX).collect();
         let limit = limit(&question.within);
         let mut found = groups(&transaction, &range, &by, limit + 1)?;
         let more = found.len() as u64 > u64::from(limit);
+        let all = match more {
+            true => groups(&transaction, &range, &[], 1)?,
+            false => Vec::new(),
+        };
         if more {
             found.pop();
         }
+        // Where every group is here, they are everything.
+        let parts = if more { &all } else { &found };
+        let sums = parts.iter().map(|group| group.sums);
         Ok(Spent {
+            total: sums.fold(Sums::default(), Sums::and),
             groups: found,
-            total: total.first().map(|all| all.sums).unwrap_or_default(),
             more,
         })
     })
@@ -319,8 +328,12 @@ fn groups(
     limit: u32,
 ) -> Result<Vec<Group>, rusqlite::Error> {
     let keys: Vec<String> = by.iter().map(|it| it.sql()).collect();
-    let sums = SUMMED.map(|it| format!("sum(({it}) >> 32), sum(({it}) & 4294967295)"));
-    let columns = [keys.clone(), sums.to_vec()].concat().join(", ");
+    let sums = SUMMED.iter().enumerate().map(|(nth, it)| match nth {
+        ..COUNTS => format!("0, sum({it})"),
+        _ => format!("sum(({it}) >> 32), sum(({it}) & 4294967295)"),
+    });
+    let columns = keys.iter().cloned().chain(sums);
+    let columns = columns.collect::<Vec<_>>().join(", ");
     let (records, legs) = (range.sql("records", true), range.sql("legs", true));
     let parts = PARTS
         .replace("{records}", &records)

@@ -142,7 +142,7 @@ impl Oracle {
         match came {
             Ok(admitted) => self.taken(now_us, (exchange, provider), (subject, wants), admitted),
             Err(Refused::Breached(_)) => self.refused(now_us, exchange, subject, wants),
-            Err(Refused::Full | Refused::Unavailable) => {
+            Err(Refused::Full | Refused::Unavailable | Refused::Short) => {
                 self.add("refused", format!("x{exchange} was refused for no reason"));
             }
         }

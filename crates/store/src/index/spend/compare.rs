@@ -2,6 +2,8 @@
 //!
 //! Deliberately not here: what was spent.
 
+use std::collections::{BTreeMap, HashMap};
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
@@ -168,36 +170,63 @@ fn model_rows(
     rows.collect()
 }
 
-/// The times of the first token, by rank: exact, without interpolation.
+/// Times by their leading [`DIGITS`] binary digits, and how many there are.
+type Times = BTreeMap<u64, u64>;
+
+/// Binary digits that are kept of a time: less than a thousandth is lost.
+const DIGITS: u32 = 11;
+
+/// The times of the first token, by rank.
 fn first_tokens(
     connection: &Connection,
     range: &Range,
     rows: &mut [ModelRow],
 ) -> Result<(), rusqlite::Error> {
+    let named = rows.iter().enumerate();
+    let named = named.map(|(nth, row)| (name([&row.use_case, &row.provider, &row.model]), nth));
+    let named: HashMap<String, usize> = named.collect();
+    let mut times: Vec<Times> = vec![Times::new(); rows.len()];
     let condition = range.sql("records", true);
     let sql = format!(
-        "SELECT use_case, provider, model, us, nth = (n + 1) / 2, nth = (n * 95 + 99) / 100 FROM ( \
-         SELECT use_case, provider, model, first_token_us AS us, \
-         row_number() OVER (PARTITION BY use_case, provider, model ORDER BY first_token_us) AS nth, \
-         count(*) OVER (PARTITION BY use_case, provider, model) AS n \
-         FROM records WHERE {condition} AND {REACHED} AND first_token_us IS NOT NULL) \
-         WHERE nth = (n + 1) / 2 OR nth = (n * 95 + 99) / 100"
+        "SELECT use_case, provider, model, first_token_us FROM records \
+         WHERE {condition} AND {REACHED} AND first_token_us IS NOT NULL"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params_from_iter(range.values.iter()))?;
     while let Some(row) = found.next()? {
-        let names: [String; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
-        let model = rows
-            .iter_mut()
-            .find(|it| [&it.use_case, &it.provider, &it.model] == names.each_ref());
-        let Some(model) = model else { continue };
-        let us: u64 = row.get(3)?;
-        if row.get(4)? {
-            model.first_token_p50_us = Some(us);
-        }
-        if row.get(5)? {
-            model.first_token_p95_us = Some(us);
+        let text = |at| row.get_ref(at).and_then(|it| Ok(it.as_str()?));
+        let name = name([text(0)?, text(1)?, text(2)?]);
+        if let Some(times) = named.get(&name).and_then(|nth| times.get_mut(*nth)) {
+            *times.entry(leading(row.get(3)?)).or_default() += 1;
         }
     }
+    for (row, times) in rows.iter_mut().zip(&times) {
+        row.first_token_p50_us = ranked(times, row.timed, 50);
+        row.first_token_p95_us = ranked(times, row.timed, 95);
+    }
     Ok(())
+}
+
+/// Lengths keep names apart that hold anything.
+fn name(parts: [&str; 3]) -> String {
+    let [first, second, third] = parts;
+    format!("{} {} {first}{second}{third}", first.len(), second.len())
+}
+
+/// A time without the digits that are not kept.
+pub(super) fn leading(us: u64) -> u64 {
+    let lost = (u64::BITS - us.leading_zeros()).saturating_sub(DIGITS);
+    us >> lost << lost
+}
+
+/// The time that so many of a hundred of them do not exceed.
+fn ranked(times: &Times, count: u64, per_cent: u64) -> Option<u64> {
+    let rank = count.saturating_mul(per_cent).div_ceil(100);
+    let mut seen = 0;
+    let mut times = times.iter();
+    let found = times.find(|(_, many)| {
+        seen += *many;
+        seen >= rank
+    });
+    found.map(|(us, _)| *us)
 }

@@ -274,3 +274,12 @@ fn models_are_compared_by_exact_ranks() {
         );
     }
 }
+
+#[test]
+fn times_lose_less_than_a_thousandth() {
+    for us in (0..5_000).chain([999_999, 1_234_567, 3_599_999_999, u64::MAX]) {
+        let kept = compare::leading(us);
+        assert!(kept <= us && us - kept <= us / 1_000, "{us}: {kept}");
+    }
+    assert_eq!(compare::leading(2_047), 2_047);
+}

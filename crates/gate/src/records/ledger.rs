@@ -12,6 +12,7 @@
 
 mod checkpoint;
 mod rows;
+pub(crate) mod verify;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -26,7 +27,7 @@ use meter::{Book, Counters as _, Draw, LocalCounters};
 use store::{Cursor as _, Inflight, InflightRow, Journal as _, ReadError, Reader};
 use transport::RealClock;
 
-use crate::records::{Foreign, Lanes, copied_from, lane_dirs};
+use super::{Foreign, Lanes, copied_from, lane_dirs};
 use crate::rounds::Rounds;
 use checkpoint::Unusable;
 use rows::{credit, draw_of_row, draw_of_total, has_passed};

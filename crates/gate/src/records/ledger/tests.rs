@@ -89,12 +89,8 @@ fn a_start_counts_all_whatever_became_of_the_checkpoint() {
                 &record(number, Some(settled)),
             );
         }
-        let follower = records.ledger.take().unwrap();
-        let counters = Arc::<LocalCounters>::default();
-        let meter = records.evidence.meter().clone();
-        let rounds = follower.follow(&counters, &meter).unwrap();
+        records.follow_ledger(&Arc::default()).unwrap();
         records.close();
-        drop(rounds);
     }
     let path = home.path().join(checkpoint::FILE);
     let dir = home.path().join("journal");
@@ -104,8 +100,7 @@ fn a_start_counts_all_whatever_became_of_the_checkpoint() {
     assert_eq!(found.head().sequence, 3);
     let mut altered = good.clone();
     altered[70] ^= 1;
-    let mut sum = 120;
-    for (is_used, bytes) in [
+    let starts = [
         (true, Some(&good[..])),
         (false, None),
         (false, Some(&good[..good.len() / 2])),
@@ -113,7 +108,8 @@ fn a_start_counts_all_whatever_became_of_the_checkpoint() {
         (false, Some(&altered[..])),
         (false, Some(&foreign[..])),
         (true, Some(&good[..])),
-    ] {
+    ];
+    for (nth, (is_used, bytes)) in (0..).zip(starts) {
         match bytes {
             Some(bytes) => std::fs::write(&path, bytes).unwrap(),
             None => std::fs::remove_file(&path).unwrap(),
@@ -121,10 +117,12 @@ fn a_start_counts_all_whatever_became_of_the_checkpoint() {
         assert_eq!(checkpoint::load(&path, &dir).is_ok(), is_used);
         let mut records = open(home.path());
         let (_, counters) = filled(&mut records);
-        assert_eq!(level(&counters), (sum, 0));
+        assert_eq!(level(&counters), (120 + nth, 0));
         // The journal grows beyond the checkpoint.
-        send(&**records.evidence.journal(), &record(sum as u64, Some(1)));
-        sum += 1;
+        send(
+            &**records.evidence.journal(),
+            &record(4 + nth as u64, Some(1)),
+        );
         records.close();
     }
 }
@@ -199,15 +197,26 @@ fn what_a_process_beside_this_one_has_under_way_is_reserved_until_it_ends() {
     beside.cancel(cancelled);
     follower.look(&counters).unwrap();
     assert_eq!(level(&counters), (0, 100));
+    // A row that is there still although the journal has its record.
+    let late = record(3, Some(1));
+    let tag = beside.begin(&record(3, None).encode()).unwrap();
+    send(&**records.evidence.journal(), &late);
+    follower.look(&counters).unwrap();
+    follower.look(&counters).unwrap();
+    assert_eq!(level(&counters), (0, 100), "it has ended");
+    let ticket = records.evidence.journal().try_slot().unwrap();
+    let ticket = ticket.send(&record(4, Some(0)).encode());
+    beside.end(tag, &late.encode(), &ticket);
+    credit(&mut counters.book(), &late.reservations, 1);
     // It dies, and what it had under way counts as spent.
     std::mem::forget(open);
     drop(beside);
     until(|| {
         follower.look(&counters).unwrap();
-        assert_eq!(level(&counters).0 + level(&counters).1, 100);
+        assert_eq!(level(&counters).0 + level(&counters).1, 101);
         follower.leases.is_empty()
     });
-    assert_eq!(level(&counters), (100, 0));
+    assert_eq!(level(&counters), (101, 0));
     assert_eq!(follower.compare(&counters), Some(0));
     records.close();
 }
