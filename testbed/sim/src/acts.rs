@@ -5,7 +5,7 @@ use contract::seams::WireFaultKind;
 use contract::{Fault, FaultKind, Origin};
 use dialects::Dialect;
 
-use crate::answers;
+use crate::answers::{self, Told};
 use crate::chance::Chance;
 use crate::ledger::Who;
 use crate::seen;
@@ -119,19 +119,6 @@ pub(crate) struct Part<'a> {
     pub(crate) answer_bytes_max: usize,
     pub(crate) told: Told,
     pub(crate) chance: &'a mut Chance,
-}
-
-/// What an answer says of the tokens that it took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// Plausible figures.
-    Plain,
-    /// Nothing.
-    Missing,
-    /// That it took none.
-    Zero,
-    /// Far more than the call can have taken.
-    Huge,
 }
 
 /// Longest pauses of a healthy script together, milliseconds: below every

@@ -11,13 +11,25 @@ use contract::event::Delta;
 use contract::{Answer, Event, Operation, Usage, UsageSource};
 use dialects::{Asked, Dialect, Route};
 
-use crate::acts::Told;
 use crate::chance::Chance;
 use crate::ledger::Who;
 use crate::seen;
 
 /// A request id for the writers; upstreams do not know ours.
 const UPSTREAM_ID: &str = "00000000-0000-7000-8000-000000000000";
+
+/// What an answer says of the tokens that it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Plausible figures.
+    Plain,
+    /// Nothing.
+    Missing,
+    /// That it took none.
+    Zero,
+    /// Far more than the call can have taken.
+    Huge,
+}
 
 /// An answer to a chat.
 pub(crate) fn answer(dialect: &dyn Dialect, who: Who, chance: &mut Chance) -> ChatAnswer {

@@ -4,7 +4,8 @@ use contract::FaultKind;
 use dialects::{DIALECTS, Dialect, Unsupported};
 use plan::LossPolicy;
 
-use crate::acts::{self, Act, Part, Script, Told};
+use crate::acts::{self, Act, Part, Script};
+use crate::answers::Told;
 use crate::asks::{self, Ask, SHAPES, Shape, Wish};
 use crate::chance::Chance;
 use crate::ledger::Who;

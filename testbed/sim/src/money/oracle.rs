@@ -148,6 +148,20 @@ impl Oracle {
         }
     }
 
+    /// The counters cannot be asked: nobody may be let in.
+    pub(super) fn unasked(&mut self, subject: &Subject<'_>) {
+        let exchange = (0..64).find(|nth| key_id(*nth) == subject.key);
+        if let (Some(exchange), None) = (exchange, subject.attempt) {
+            self.verdicts.entry(exchange).or_default().refused = true;
+        }
+    }
+
+    /// What had leaked away is let go of, and does not come back with a clock
+    /// that is set back.
+    pub(super) fn swept(&mut self, now_us: u64) {
+        self.leaks.retain(|_, leak| leak.at(now_us) > 0);
+    }
+
     /// A clock that was set back: what is full leaks from here on.
     fn set_back(&mut self, now_us: u64, subject: &Subject<'_>, wants: &[Want<'_>]) {
         for want in wants {

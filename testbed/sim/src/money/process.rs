@@ -61,7 +61,7 @@ impl Process {
             in_use: AtomicU64::new(0),
         };
         let journal = LifeJournal(Arc::new(shared));
-        let (counters, bent) = counters(outside, &journal, &life);
+        let (counters, bent) = counters(outside, &journal, &life, plot.faults.unasked.clone());
         let on_head = move |exchange| bent.on_head(&world::key_id(exchange));
         let wire: Arc<dyn Wire> = Arc::new(LifeWire {
             inner: outside.wire.clone(),
@@ -114,6 +114,7 @@ fn counters(
     outside: &Outside,
     journal: &dyn Journal,
     life: &Arc<Life>,
+    down: Vec<(u64, u64)>,
 ) -> (Arc<dyn Counters>, Arc<Bent>) {
     let book = rebuilt(journal, outside.clock.unix_us());
     let local: Arc<dyn Counters> = Arc::new(LocalCounters::new(book));
@@ -133,6 +134,8 @@ fn counters(
         },
         oracle: outside.oracle.clone(),
         life: life.clone(),
+        clock: outside.clock.clone(),
+        down,
     });
     let counters: Arc<dyn Counters> = match mutant {
         MoneyMutant::SettledTwice | MoneyMutant::HalfSettled => {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::price::{Line, Rate};
 use super::windows::ZONES;
-use crate::acts::Told;
+use crate::answers::Told;
 use crate::asks::{self, Ask, Shape, Wish};
 use crate::chance::Chance;
 use crate::ledger::Who;
@@ -62,6 +62,8 @@ pub(super) struct Faults {
     pub(super) sweeps: Vec<u64>,
     /// When the table of calls under way cannot be written.
     pub(super) down: Vec<(u64, u64)>,
+    /// When the counters cannot be asked, in the same way.
+    pub(super) unasked: Vec<(u64, u64)>,
     /// Rows that the table has.
     pub(super) rows: u32,
 }
@@ -136,8 +138,14 @@ fn faults(exchanges: usize, chance: &mut Chance) -> Faults {
         let from = chance.below(STARTS_MS_MAX);
         (from, from + chance.below(6_000))
     });
+    let down = down.collect();
+    let unasked = chance.one_in(5).then(|| {
+        let from = chance.below(STARTS_MS_MAX);
+        (from, from + chance.below(4_000))
+    });
     Faults {
-        down: down.collect(),
+        down,
+        unasked: unasked.into_iter().collect(),
         sweeps: (0..chance.below(3))
             .map(|_| chance.below(STARTS_MS_MAX * 2))
             .collect(),
@@ -217,25 +225,7 @@ fn quota(nth: usize, tenants: usize, chance: &mut Chance) -> QuotaSpec {
         Measure::Cost => 300_000 << chance.below(14),
     };
     let pace = pace(measure, kind, chance);
-    let by: &[Dimension] = match chance.below(9) {
-        0 | 1 => &[Dimension::Tenant],
-        2 => &[Dimension::Tenant, Dimension::User],
-        3 => &[],
-        4 => &[Dimension::User],
-        5 => &[Dimension::Key],
-        6 => &[Dimension::Provider],
-        7 => &[Dimension::UpstreamModel, Dimension::Tenant],
-        _ => &[Dimension::App, Dimension::Operation],
-    };
-    let mut only = Vec::new();
-    if chance.one_in(4) {
-        let tenant = TENANTS[chance.index(tenants)];
-        only.push((Dimension::Tenant, vec![tenant.to_owned()]));
-    }
-    let scope = Scope {
-        by: by.to_vec(),
-        only,
-    };
+    let scope = scope(tenants, chance);
     let is_changed = matches!(pace, Pace::Window(_)) && chance.one_in(4);
     let overrides = is_changed.then(|| {
         let from_us = (START_S + chance.below(30)) * 1_000_000;
@@ -268,6 +258,29 @@ fn quota(nth: usize, tenants: usize, chance: &mut Chance) -> QuotaSpec {
         scope,
         queue: queue(measure, chance),
         usual: None,
+    }
+}
+
+/// Whose calls, and by whom they are counted.
+fn scope(tenants: usize, chance: &mut Chance) -> Scope {
+    let by: &[Dimension] = match chance.below(9) {
+        0 | 1 => &[Dimension::Tenant],
+        2 => &[Dimension::Tenant, Dimension::User],
+        3 => &[],
+        4 => &[Dimension::User],
+        5 => &[Dimension::Key],
+        6 => &[Dimension::Provider],
+        7 => &[Dimension::UpstreamModel, Dimension::Tenant],
+        _ => &[Dimension::App, Dimension::Operation],
+    };
+    let mut only = Vec::new();
+    if chance.one_in(4) {
+        let tenant = TENANTS[chance.index(tenants)];
+        only.push((Dimension::Tenant, vec![tenant.to_owned()]));
+    }
+    Scope {
+        by: by.to_vec(),
+        only,
     }
 }
 

@@ -3,16 +3,21 @@
 
 use std::sync::{Arc, Mutex};
 
+use contract::seams::Clock;
 use meter::{Admitted, Counters, Draw, Level, Measure, Refused, Subject, Want};
 
 use super::life::{Life, lock};
 use super::oracle::Oracle;
+use crate::clock::SimClock;
 
 /// Counters of one process under the eyes of the oracle.
 pub(super) struct Tap {
     pub(super) inner: Arc<dyn Counters>,
     pub(super) oracle: Arc<Mutex<Oracle>>,
     pub(super) life: Arc<Life>,
+    pub(super) clock: SimClock,
+    /// When they cannot be asked, milliseconds since the start of the run.
+    pub(super) down: Vec<(u64, u64)>,
 }
 
 impl Counters for Tap {
@@ -23,6 +28,12 @@ impl Counters for Tap {
         wants: &[Want<'_>],
     ) -> Result<Admitted, Refused> {
         if !self.life.acts() {
+            return Err(Refused::Unavailable);
+        }
+        let now_ms = self.clock.now().0 / 1_000_000;
+        let mut down = self.down.iter();
+        if down.any(|(from, until)| (*from..*until).contains(&now_ms)) {
+            lock(&self.oracle).unasked(subject);
             return Err(Refused::Unavailable);
         }
         let came = self.inner.admit(now_us, subject, wants);
@@ -62,6 +73,9 @@ impl Counters for Tap {
     }
 
     fn sweep(&self, now_us: u64) {
+        if self.life.is_alive() {
+            lock(&self.oracle).swept(now_us);
+        }
         self.inner.sweep(now_us);
     }
 }

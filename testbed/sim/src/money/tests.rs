@@ -90,8 +90,15 @@ fn the_seeds_reach_every_fault_of_money() {
             reached.insert(format!("{} of {}", draw.kind.name(), draw.measure.name()));
         }
         for record in records(&lock(&outside.disk)) {
+            let fault = record.fault.as_ref();
+            let unasked = fault.is_some_and(|it| it.public.contains("look at its budgets"));
+            reached.extend(unasked.then(|| "counters that cannot be asked".to_owned()));
             let kind = record.fault.map_or("none".into(), |fault| fault.kind);
             reached.insert(format!("{} {kind}", record.outcome.name()));
+            let billed = record.attempts.iter();
+            let mut billed = billed.filter(|it| !it.committed && it.cost_nanos.is_some());
+            let is_billed = billed.next().is_some();
+            reached.extend(is_billed.then(|| "a failed attempt that is billed".to_owned()));
             let stages = record.decisions.iter();
             reached.extend(stages.map(|it| format!("{} {}", it.verdict, it.reason)));
         }
@@ -99,6 +106,8 @@ fn the_seeds_reach_every_fault_of_money() {
     let wanted = [
         "a crash",
         "a jump back",
+        "a failed attempt that is billed",
+        "counters that cannot be asked",
         "debt of input_tokens",
         "debt of output_tokens",
         "debt of tokens",
