@@ -18,13 +18,16 @@ use transport::RealClock;
 use crate::admin_door::AdminDoor;
 use crate::banner::{self, Banner};
 use crate::config::{Loaded, Loader, Overrides, locate, watch};
+use crate::counters::Counting;
 use crate::edge::listen::Address;
+use crate::edge::workers::DrainReport;
 use crate::key_file;
 use crate::plans::{Keeping, catch_up};
 use crate::policy;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
 use crate::rollout;
+use crate::rounds::Rounds;
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
 use crate::virtual_keys::VirtualKeys;
 
@@ -106,10 +109,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         ..records.house(compiled.plan)
     };
     // Before the first call: what was spent counts.
-    let ledger = records.ledger.take();
-    let own = ledger.zip(counting.local.as_ref());
-    let ledger_rounds = own.map(|(it, own)| it.follow(own, records.evidence.meter()));
-    let ledger_rounds = ledger_rounds.transpose()?;
+    let ledger_rounds = follow(&mut records, &counting)?;
     let start = Start {
         name: name.to_owned(),
         data_dir: data_dir.clone(),
@@ -141,11 +141,23 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     records.close();
     // Behind the last record, so that the next start reads little.
     drop(ledger_rounds);
+    stopped(&report);
+    Ok(())
+}
+
+/// Makes the counters of this process anew from its ledger.
+fn follow(records: &mut Records, counting: &Counting) -> io::Result<Option<Rounds>> {
+    let ledger = records.ledger.take();
+    let own = ledger.zip(counting.local.as_ref());
+    let rounds = own.map(|(ledger, own)| ledger.follow(own, records.evidence.meter()));
+    rounds.transpose()
+}
+
+fn stopped(report: &DrainReport) {
     crate::say(&format!(
         "stopped: {} connections ended by themselves, {} were cut at the deadline",
         report.finished, report.cut
     ));
-    Ok(())
 }
 
 /// What the gateway starts with.
