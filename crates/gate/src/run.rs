@@ -130,9 +130,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), on_hangup)?;
     gateway.open();
-    if let Err(error) = catch_up(&plans) {
-        crate::say(&error.to_string());
-    }
+    catch_up(&plans).unwrap_or_else(|error| crate::say(&error.to_string()));
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
     drop((key_rounds, rollout_rounds));

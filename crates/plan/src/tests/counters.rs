@@ -1,7 +1,6 @@
 //! Where limits and budgets are counted.
 
 use super::{Fake, good, try_with};
-use crate::*;
 
 const SHARED: &str = "
 counters:
