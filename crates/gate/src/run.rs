@@ -18,6 +18,7 @@ use transport::RealClock;
 use crate::admin_door::AdminDoor;
 use crate::banner::{self, Banner};
 use crate::config::{Loaded, Loader, Overrides, locate, watch};
+use crate::counters::Counting;
 use crate::edge::listen::Address;
 use crate::edge::workers::DrainReport;
 use crate::key_file;
@@ -26,6 +27,7 @@ use crate::policy;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
 use crate::rollout;
+use crate::rounds::Rounds;
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
 use crate::virtual_keys::VirtualKeys;
 
@@ -128,9 +130,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), on_hangup)?;
     gateway.open();
-    if let Err(error) = catch_up(&plans) {
-        crate::say(&error.to_string());
-    }
+    catch_up(&plans).unwrap_or_else(|error| crate::say(&error.to_string()));
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
     drop((key_rounds, rollout_rounds));

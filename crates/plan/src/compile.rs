@@ -192,12 +192,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
         data_dir: document.data_dir.as_ref().map(PathBuf::from),
         workers: document.workers.map(|count| count as usize),
         edge,
-        evidence: EvidenceSettings {
-            dir: document.evidence.dir.as_ref().map(PathBuf::from),
-            durability: document.evidence.durability,
-            flush_ms: document.evidence.flush_ms,
-            index: document.evidence.index,
-        },
+        evidence: evidence(document),
         counters,
         log: document.log,
         drain: DrainTimes {
@@ -227,6 +222,16 @@ fn warn_of_no_provider(document: &Document, findings: &mut Findings) {
             "write `providers: auto` to take those that the environment gives, `providers: \
              {sandbox: {}}` for the built-in test model, or name them one by one",
         );
+    }
+}
+
+fn evidence(document: &Document) -> EvidenceSettings {
+    let entry = &document.evidence;
+    EvidenceSettings {
+        dir: entry.dir.as_ref().map(PathBuf::from),
+        durability: entry.durability,
+        flush_ms: entry.flush_ms,
+        index: entry.index,
     }
 }
 

@@ -4,6 +4,7 @@
 //! While the server is away nobody waits for it: calls fail at once until a
 //! round of upkeep has reached it again.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,8 @@ use crate::valkey::{Connection, LinkFault, ValkeyUrl};
 const ORDERS_MAX: usize = 1_024;
 /// Most calls that are under way at once.
 const GOING_MAX: usize = 64;
+/// Most calls of upkeep between two looks at admissions.
+const DUE_MAX: usize = 4;
 /// Time between two rounds of upkeep, and between two attempts to connect.
 const ROUND: Duration = Duration::from_millis(100);
 /// Rounds between two in which windows that have passed are let go of.
@@ -93,11 +96,18 @@ async fn carry(inner: Arc<Inner>, url: ValkeyUrl, line: (mpsc::Receiver<Order>, 
         connection: None,
         is_told: false,
         rounds: 0,
+        due: VecDeque::new(),
     };
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            // Admissions before upkeep.
+            biased;
+            _ = rounds.tick() => match is_closed.load(Relaxed) {
+                true => break,
+                false => link.tend().await,
+            },
             order = orders.recv() => match order {
                 Some(first) => {
                     let mut some = vec![first];
@@ -107,13 +117,12 @@ async fn carry(inner: Arc<Inner>, url: ValkeyUrl, line: (mpsc::Receiver<Order>, 
                         some.push(next);
                     }
                     link.carry_all(some).await;
+                    // Upkeep never waits for admissions to pause.
+                    link.carry_due().await;
                 }
                 None => break,
             },
-            _ = rounds.tick() => match is_closed.load(Relaxed) {
-                true => break,
-                false => link.tend().await,
-            },
+            () = std::future::ready(()), if !link.due.is_empty() => link.carry_due().await,
         }
     }
     link.leave().await;
@@ -126,6 +135,8 @@ struct Link {
     /// The operator was told that the server is away.
     is_told: bool,
     rounds: u64,
+    /// Upkeep that was not said yet.
+    due: VecDeque<Call>,
 }
 
 impl Link {
@@ -170,6 +181,11 @@ impl Link {
     fn lost(&mut self, fault: &LinkFault) {
         self.connection = None;
         self.inner.is_up.store(false, Relaxed);
+        let mut shares = self.inner.shares();
+        for call in self.due.drain(..) {
+            shares.failed(&call);
+        }
+        drop(shares);
         if !self.is_told {
             self.is_told = true;
             (self.inner.say)(&fault.to_string());
@@ -186,23 +202,37 @@ impl Link {
                 Err(fault) => return self.lost(&fault),
             }
         }
-        let at = self.inner.at();
-        let calls = {
+        if self.due.is_empty() {
+            let at = self.inner.at();
             let mut shares = self.inner.shares();
             self.rounds = self.rounds.wrapping_add(1);
             if self.rounds.is_multiple_of(SWEEP) {
                 shares.sweep(at.now_us);
             }
-            shares.tend(at)
-        };
-        for some in calls.chunks(GOING_MAX) {
-            self.run(some.to_vec()).await;
+            self.due.extend(shares.tend(at));
         }
+        if self.due.is_empty() {
+            self.is_reached();
+        }
+    }
+
+    /// Says a little of what is due.
+    async fn carry_due(&mut self) {
+        if self.due.is_empty() {
+            return;
+        }
+        let some = self.due.len().min(DUE_MAX);
+        let some = self.due.drain(..some).collect();
+        self.run(some).await;
         if self.connection.is_some() {
-            self.inner.is_up.store(true, Relaxed);
-            if std::mem::take(&mut self.is_told) {
-                (self.inner.say)("the server of the counters answers again");
-            }
+            self.is_reached();
+        }
+    }
+
+    fn is_reached(&mut self) {
+        self.inner.is_up.store(true, Relaxed);
+        if std::mem::take(&mut self.is_told) {
+            (self.inner.say)("the server of the counters answers again");
         }
     }
 

@@ -29,6 +29,12 @@ struct Row {
     ends: i64,
 }
 
+impl Counter {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.settling.is_none() && self.tat == 0
+    }
+}
+
 impl Model {
     /// What the script does at a moment of the server's time.
     pub(crate) fn call(&mut self, now_us: i64, call: &Call) -> Told {
@@ -169,6 +175,11 @@ impl Model {
             return Room::of(now_us, item, counter.tat);
         }
         counter.rows.retain(|_, row| row.ends > now_us);
+        if counter.is_empty() {
+            // The server keeps no key without fields.
+            self.counters.remove(&item.counter);
+            return Room::of(now_us, item, 0);
+        }
         let mut room = Room::of(now_us, item, 0);
         room.is_settling = counter.settling.is_some_and(|until| until > now_us);
         for ((slot, replica), row) in &counter.rows {

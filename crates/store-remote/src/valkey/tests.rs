@@ -61,6 +61,12 @@ fn call() -> impl Strategy<Value = Call> {
     })
 }
 
+/// Histories; more of them by `PROPTEST_CASES`.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked.and_then(|asked| asked.parse().ok()).unwrap_or(300)
+}
+
 #[test]
 fn the_script_is_the_model() {
     let Some(server) = Server::start() else {
@@ -73,7 +79,7 @@ fn the_script_is_the_model() {
     let histories = prop::collection::vec((call(), any::<u8>()), 1..40);
     let mut runner = TestRunner::new(Config {
         failure_persistence: None,
-        ..Config::with_cases(300)
+        ..Config::with_cases(cases())
     });
     let done = runner.run(&histories, |history| {
         group.set(group.get() + 1);
