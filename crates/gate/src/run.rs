@@ -18,7 +18,6 @@ use transport::RealClock;
 use crate::admin_door::AdminDoor;
 use crate::banner::{self, Banner};
 use crate::config::{Loaded, Loader, Overrides, locate, watch};
-use crate::counters::Counting;
 use crate::edge::listen::Address;
 use crate::edge::workers::DrainReport;
 use crate::key_file;
@@ -27,7 +26,6 @@ use crate::policy;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
 use crate::rollout;
-use crate::rounds::Rounds;
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
 use crate::virtual_keys::VirtualKeys;
 

@@ -5,6 +5,8 @@
 //! calls at the same time overspend nothing. What is reserved in a window is
 //! settled in that window, under the very key that was touched.
 
+mod cells;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use smallvec::SmallVec;
 use crate::quota::{Hold, Measure, Pace, Queue, Quota, QuotaKind};
 use crate::subject::Subject;
 use crate::window::Span;
+use cells::{cell, per_call};
 
 /// Most counters that are kept at once. Values of some dimensions come from
 /// callers, who must not fill the memory.
@@ -547,40 +550,6 @@ fn room_at(want: &Want<'_>, limit: i64, length: u64, bucket: Option<&Bucket>) ->
         let left = sum(&pieces[gone + 1..]).saturating_add(want.amount);
         (left <= limit).then(|| pieces[gone].span.until_us.saturating_add(length))
     })
-}
-
-fn cell(now_us: u64, limit: i64, pace: (u64, u64), bucket: Option<&Bucket>) -> Look {
-    let (period_us, burst) = pace;
-    let Some(per_call) = per_call(limit, period_us) else {
-        return Look {
-            next: Next::Cell(0),
-            level: 0,
-            limit,
-            fits: false,
-            free_us: None,
-            never: true,
-        };
-    };
-    let tolerance = per_call.saturating_mul(burst.max(1));
-    let latest = now_us.saturating_add(tolerance);
-    let next_us = bucket.map_or(0, |bucket| bucket.next_us);
-    let from_us = next_us.clamp(now_us, latest);
-    let after_us = from_us.saturating_add(per_call);
-    let used = (from_us - now_us).div_ceil(per_call);
-    Look {
-        next: Next::Cell(after_us),
-        level: i64::try_from(used).unwrap_or(i64::MAX),
-        limit: i64::try_from(burst.max(1)).unwrap_or(i64::MAX),
-        fits: after_us <= latest,
-        free_us: Some(after_us.saturating_sub(tolerance)),
-        never: false,
-    }
-}
-
-/// Microseconds between two cells; `None` where there are none.
-fn per_call(limit: i64, period_us: u64) -> Option<u64> {
-    let limit = u64::try_from(limit).ok().filter(|limit| *limit > 0)?;
-    Some((period_us / limit).max(1))
 }
 
 fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
