@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use contract::{Fault, FaultKind, Operation, Origin, ServiceTier, Usage};
+use contract::{Fault, FaultKind, Operation, Origin, Usage};
 use evidence::Decision;
 use http::HeaderValue;
 use memchr::memmem;
@@ -63,7 +63,7 @@ impl Worst {
 
 impl Exchange {
     /// The price of a model at a provider, for this caller and call.
-    fn price(&self, provider: &ProviderPlan, model: &str) -> Result<Found, NoPrice> {
+    pub(crate) fn price(&self, provider: &ProviderPlan, model: &str) -> Result<Found, NoPrice> {
         self.plan.prices.of(&Query {
             provider: &provider.name,
             kind: provider.kind.name,
@@ -75,8 +75,9 @@ impl Exchange {
     }
 
     /// The most that a call costs at the candidates that have a price and fit
-    /// the caller's own bound. The others are left out. Sets the cap on the
-    /// output where the bound needs one.
+    /// the caller's own bound. The others are left out; those without a price
+    /// only where one `is_needed` of all of them. Sets the cap on the output
+    /// where the bound needs one.
     ///
     /// # Errors
     /// None is left.
@@ -85,6 +86,7 @@ impl Exchange {
         asking: &mut Asking<'_>,
         candidates: &mut Arc<[Candidate]>,
         amounts: &mut Amounts,
+        is_needed: bool,
     ) -> Result<(), Fault> {
         let most = self.metadata.number(access::metadata::Field::MaxCost);
         let most = most.map(|nanos| Money(i64::try_from(nanos).unwrap_or(i64::MAX)));
@@ -97,6 +99,10 @@ impl Exchange {
         for candidate in candidates.iter() {
             let provider = self.plan.providers[candidate.provider].clone();
             let found = self.price(&provider, &candidate.model);
+            if found.is_err() && !is_needed {
+                kept.push(candidate.clone());
+                continue;
+            }
             let worst = found
                 .map_err(|none| unpriced(&none))
                 .map(|price| Worst { price, bound });
@@ -107,10 +113,8 @@ impl Exchange {
                     kept.push(candidate.clone());
                 }
                 Err(fault) => {
-                    let reason = match fault.kind {
-                        FaultKind::OverBudget => "max_cost",
-                        _ => "price unknown",
-                    };
+                    let is_dear = fault.kind == FaultKind::OverBudget;
+                    let reason = if is_dear { "max_cost" } else { "price unknown" };
                     self.record.candidates.push(evidence::Candidate {
                         provider: provider.name.clone(),
                         model: candidate.model.clone(),
@@ -171,7 +175,7 @@ impl Exchange {
         let found = self.price(provider, &attempt.model).ok()?;
         let fits = |output| {
             let usage = Usage { output, ..*input };
-            found.price.cost(&usage, &terms(&usage)).total <= most
+            found.price.cost(&usage, &Terms::of(&usage)).total <= most
         };
         let (mut fitting, mut beyond) = (0, contract::usage::FIGURE_MAX);
         while beyond - fitting > 1 {
@@ -267,7 +271,7 @@ impl Exchange {
                 (Money(nanos), None)
             });
             let ours = found.map(|found| {
-                let cost = found.price.cost(&usage, &terms(&usage));
+                let cost = found.price.cost(&usage, &Terms::of(&usage));
                 has_gaps |= cost.unpriced;
                 (cost.total, Some(found.price.version()))
             });
@@ -313,27 +317,8 @@ fn is_priced(operation: Operation) -> bool {
     }
 }
 
-/// How a call was served, by what its provider told.
-fn terms(usage: &Usage) -> Terms {
-    let tier = match usage.tier {
-        Some(ServiceTier::Flex) => Tier::Flex,
-        Some(ServiceTier::Priority) => Tier::Priority,
-        Some(ServiceTier::Fast) => Tier::Fast,
-        Some(ServiceTier::Batch) => Tier::Batch,
-        Some(ServiceTier::Default | ServiceTier::Provisioned | ServiceTier::Other) | None => {
-            Tier::Standard
-        }
-    };
-    Terms {
-        tier,
-        requests: 1,
-        searches: usage.web_searches,
-        seconds: usage.audio_seconds,
-    }
-}
-
 /// Nobody knows what a candidate costs.
-fn unpriced(none: &NoPrice) -> Fault {
+pub(crate) fn unpriced(none: &NoPrice) -> Fault {
     Fault::new(
         FaultKind::Forbidden,
         Origin::Gateway,

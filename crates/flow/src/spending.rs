@@ -42,6 +42,9 @@ const WORDS_MARGIN: (u64, u64) = (3, 2);
 struct Sizes {
     tokens: bool,
     cost: bool,
+    /// Every candidate needs a price, not only those whose provider has a
+    /// budget of its own.
+    every_price: bool,
 }
 
 /// What the stage decided.
@@ -77,8 +80,10 @@ impl Exchange {
             self.content = Some(fingerprint::of(request).into());
         }
         let about = self.about(&plan);
+        let is_counted = about.iter().any(|quota| quota.measure == Measure::Cost);
         let sizes = Sizes {
-            cost: about.iter().any(|quota| quota.measure == Measure::Cost)
+            every_price: is_counted || self.has_max_cost(),
+            cost: is_counted
                 || plan.quotas.measures_attempts(|it| it == Measure::Cost)
                 || self.has_max_cost(),
             tokens: about.iter().any(|quota| is_by_size(quota.measure))
@@ -146,7 +151,7 @@ impl Exchange {
             bound.input = bound.input.min(words);
         }
         if sizes.cost {
-            let priced = self.priced(asking, candidates, &mut bound);
+            let priced = self.priced(asking, candidates, &mut bound, sizes.every_price);
             priced.map_err(Err)?;
         }
         let admitted = match self.admit_caller(&plan, &bound).await {
@@ -154,7 +159,7 @@ impl Exchange {
                 let words = self.count_words(asking).map_err(Err)?;
                 bound.input = bound.input.min(words);
                 if sizes.cost {
-                    let priced = self.priced(asking, candidates, &mut bound);
+                    let priced = self.priced(asking, candidates, &mut bound, sizes.every_price);
                     priced.map_err(Err)?;
                 }
                 self.admit_caller(&plan, &bound).await
@@ -348,6 +353,15 @@ impl Exchange {
             model: &candidate.model,
             account: "",
         }));
+        let counts_cost = {
+            let mut about = plan.quotas.about(&subject);
+            about.any(|quota| quota.measure == Measure::Cost)
+        };
+        if counts_cost && let Err(none) = self.price(provider, &candidate.model) {
+            let fault = crate::pricing::unpriced(&none);
+            self.leave_out(candidate, "price unknown".to_owned());
+            return Err(fault);
+        }
         let bound = self.spending.as_ref().map(|it| it.bound);
         let nth = u32::try_from(self.record.attempts.len()).unwrap_or(u32::MAX);
         let bound = bound.unwrap_or_default();
@@ -365,15 +379,20 @@ impl Exchange {
                     Some(quota) => format!("limit: {quota}"),
                     None => "limit: the counters cannot be asked".to_owned(),
                 };
-                self.record.candidates.push(evidence::Candidate {
-                    provider: provider.name.clone(),
-                    model: candidate.model.clone(),
-                    excluded: Some(why.into()),
-                    score: None,
-                });
+                self.leave_out(candidate, why);
                 Err(told::candidate_refused(&refused, self.now_us()))
             }
         }
+    }
+
+    fn leave_out(&mut self, candidate: &Candidate, why: String) {
+        let provider = self.plan.providers[candidate.provider].name.clone();
+        self.record.candidates.push(evidence::Candidate {
+            provider,
+            model: candidate.model.clone(),
+            excluded: Some(why.into()),
+            score: None,
+        });
     }
 
     /// Gives back the permits of an attempt that failed: they are held for as

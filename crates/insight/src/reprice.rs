@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use contract::{Operation, ServiceTier, Usage};
+use contract::{Operation, Usage};
 use evidence::{Attempt, Record};
-use meter::prices::{Catalog, PriceBook, Prices, Query, Terms, Tier};
+use meter::prices::{Catalog, PriceBook, Prices, Query, Terms};
 use plan::Plan;
 
 use crate::cell::{Cell, Table};
@@ -178,27 +178,8 @@ fn cost(
         at_s: record.arrived_us / 1_000_000,
     });
     match found {
-        Ok(found) => Some(found.price.cost(usage, &terms(usage)).total.0.into()),
+        Ok(found) => Some(found.price.cost(usage, &Terms::of(usage)).total.0.into()),
         Err(_) => told,
-    }
-}
-
-/// How a call was served, by what its provider told: as the call was priced.
-fn terms(usage: &Usage) -> Terms {
-    let tier = match usage.tier {
-        Some(ServiceTier::Flex) => Tier::Flex,
-        Some(ServiceTier::Priority) => Tier::Priority,
-        Some(ServiceTier::Fast) => Tier::Fast,
-        Some(ServiceTier::Batch) => Tier::Batch,
-        Some(ServiceTier::Default | ServiceTier::Provisioned | ServiceTier::Other) | None => {
-            Tier::Standard
-        }
-    };
-    Terms {
-        tier,
-        requests: 1,
-        searches: usage.web_searches,
-        seconds: usage.audio_seconds,
     }
 }
 

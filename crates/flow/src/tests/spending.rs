@@ -952,3 +952,31 @@ fn a_failed_attempt_gives_its_permit_back_at_once() {
     drop(reply);
     assert_eq!(stands(&world, Measure::Concurrency), (0, 0));
 }
+
+/// A budget of one provider does not ask for prices of the others.
+#[test]
+fn a_candidate_needs_a_price_where_its_own_provider_has_a_budget() {
+    let mut of_one = budget(Measure::Cost, 1_000_000_000);
+    of_one.scope = Scope {
+        by: Vec::new(),
+        only: vec![(Dimension::Provider, vec!["openai".into()])],
+    };
+    let message = r#"{"id":"msg","type":"message","role":"assistant","model":"up-m","content":[{"type":"text","text":"hello"}],"stop_reason":"end_turn","usage":{"input_tokens":7,"output_tokens":5}}"#;
+    // Nobody knows any price here.
+    let providers = [("openai", "openai_chat"), ("anthropic", "anthropic")];
+    let two = world_of(
+        &providers,
+        vec![of_one.clone()],
+        vec![Script::json(200, message)],
+    );
+    let got = two.call(CHAT, HI_100);
+    assert_eq!(got.status, 200, "{}", got.body);
+    assert_eq!(header(&got, "tollgate-provider"), "anthropic");
+    let record = two.records().pop().expect("a record");
+    assert_eq!(
+        record.candidates[0].excluded.as_deref(),
+        Some("price unknown")
+    );
+    let one = world_of(&providers[..1], vec![of_one], vec![]);
+    assert_eq!(one.call(CHAT, HI_100).status, 403);
+}

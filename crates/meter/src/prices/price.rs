@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use contract::Usage;
+use contract::{ServiceTier, Usage};
 
 use super::book::Layer;
 use super::class::{Class, Tier, Tiers};
@@ -35,6 +35,27 @@ pub struct Terms {
     pub searches: u64,
     /// Seconds of audio.
     pub seconds: u64,
+}
+
+impl Terms {
+    /// By what the provider told.
+    pub fn of(usage: &Usage) -> Self {
+        let tier = match usage.tier {
+            Some(ServiceTier::Flex) => Tier::Flex,
+            Some(ServiceTier::Priority) => Tier::Priority,
+            Some(ServiceTier::Fast) => Tier::Fast,
+            Some(ServiceTier::Batch) => Tier::Batch,
+            Some(ServiceTier::Default | ServiceTier::Provisioned | ServiceTier::Other) | None => {
+                Tier::Standard
+            }
+        };
+        Self {
+            tier,
+            requests: 1,
+            searches: usage.web_searches,
+            seconds: usage.audio_seconds,
+        }
+    }
 }
 
 impl Default for Terms {
