@@ -68,6 +68,7 @@ impl Exchange {
         if let Some(encoding) = inbound.headers.get(CONTENT_ENCODING)
             && encoding != "identity"
         {
+            self.bill_unusable();
             return Err(encoded().because(format!("content-encoding {encoding:?}")));
         }
         self.receive(asking, &provider, prepared, inbound).await
@@ -88,7 +89,8 @@ impl Exchange {
         }
         let limit = self.plan.settings.answer_bytes_max;
         let until = self.sent().plus_ms(provider.times.total_ms);
-        let body = Collect::new(self, inbound.body, until, limit).await?;
+        let body = Collect::new(self, inbound.body, until, limit).await;
+        let body = body.inspect_err(|_| self.bill_unusable())?;
         let shape = Shape {
             prepared,
             stream_wanted: asking.survey.stream,

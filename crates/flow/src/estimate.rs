@@ -5,7 +5,7 @@ pub(crate) mod guess;
 pub(crate) mod request;
 mod words;
 
-use contract::chat::{Chat, Part, PartKind, ToolKind};
+use contract::chat::{Chat, Media, OutputFormat, Part, PartKind, ToolKind};
 use contract::request::EmbedInput;
 use contract::{Request, Task};
 
@@ -50,10 +50,29 @@ fn estimate(chat: &Chat) -> u64 {
                 + definition.map_or(0, |json| text(json.as_str()))
         })
         .sum();
-    turns + tools
+    let format = match &chat.format {
+        OutputFormat::JsonSchema { schema, .. } => text(schema.as_str()),
+        OutputFormat::Text | OutputFormat::JsonObject => 0,
+    };
+    turns + tools + format
 }
 
+/// Base64 of a file or a sound for one token: a page of a PDF has some 20 KB
+/// and 2,000 tokens, a minute of sound 1 MB and 2,000.
+const BASE64_PER_TOKEN: u64 = 8;
+
 fn part(part: &Part) -> u64 {
+    if let PartKind::File {
+        source: Media::Base64 { data, .. },
+        ..
+    }
+    | PartKind::Audio {
+        source: Media::Base64 { data, .. },
+        ..
+    } = &part.kind
+    {
+        return (data.len() as u64 / BASE64_PER_TOKEN).max(TOKENS_PER_IMAGE);
+    }
     let mut tokens = 0;
     each_text(part, &mut |words| {
         tokens += words.map_or(TOKENS_PER_IMAGE, text);

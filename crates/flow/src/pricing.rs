@@ -31,6 +31,7 @@ const SEARCHES_MAX: u64 = 10;
 struct Worst {
     price: Found,
     bound: Bound,
+    strict: bool,
 }
 
 impl Worst {
@@ -39,7 +40,16 @@ impl Worst {
             output,
             ..self.bound
         };
-        self.price.price.worst(&bound)
+        let worst = self.price.price.worst(&bound);
+        // A fee without a price is refused only where nothing may be
+        // underrated. Else the record tells that it was not priced.
+        worst.or_else(|| {
+            let without = Bound {
+                searches: 0,
+                ..bound
+            };
+            self.price.price.worst(&without).filter(|_| !self.strict)
+        })
     }
 
     /// The largest output that keeps the call within an amount; `None` if not
@@ -103,9 +113,11 @@ impl Exchange {
                 kept.push(candidate.clone());
                 continue;
             }
-            let worst = found
-                .map_err(|none| unpriced(&none))
-                .map(|price| Worst { price, bound });
+            let worst = found.map_err(|none| unpriced(&none)).map(|price| Worst {
+                price,
+                bound,
+                strict: self.plan.reservation.strict,
+            });
             let fitted = worst.and_then(|worst| self.fit(&worst, most, &mut output));
             match fitted {
                 Ok(cost) => {
@@ -214,11 +226,15 @@ impl Exchange {
         };
         let body = asking.doc.bytes();
         let says = |word: &str| memmem::find(body, word.as_bytes()).is_some();
-        let searches = match says("search") {
-            true => SEARCHES_MAX,
-            false => 0,
+        // Only a tool searches; what a text speaks of does not.
+        let has_search = says("web_search") || says("google_search") || says("googleSearch");
+        let searches = match asking.survey.tools > 0 || says("web_search_options") {
+            true if has_search || self.plan.reservation.strict => SEARCHES_MAX,
+            true | false => 0,
         };
-        if self.plan.reservation.strict {
+        // Names that are written with escapes are not looked for: then
+        // everything is possible.
+        if self.plan.reservation.strict || hides_letters(body) {
             return Bound { searches, ..plain };
         }
         let tiers = match says("tier") || says("\"speed\"") {
@@ -307,6 +323,15 @@ impl Exchange {
             headers.insert(crate::reply::COST, cost.expect("digits and a point"));
         }
     }
+}
+
+/// Whether letters of ASCII are written as escapes. No client does that to a
+/// name of a field but to hide it.
+fn hides_letters(body: &[u8]) -> bool {
+    memmem::find_iter(body, b"\\u00").any(|at| {
+        let digit = body.get(at + 4);
+        digit.is_some_and(|digit| (b'4'..=b'7').contains(digit))
+    })
 }
 
 fn is_priced(operation: Operation) -> bool {

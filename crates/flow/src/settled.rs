@@ -1,8 +1,9 @@
 //! Usage as it is settled: what the provider said stands, side by side, and an
 //! estimate is put in only for the input or the output that it left out. A
 //! side that it says is zero, although there was something, counts as left
-//! out. Nothing is estimated for attempts that failed before they committed:
-//! of them only what the provider told is billed.
+//! out. Of attempts that failed before they committed only what the provider
+//! told is billed, save for a whole answer that was given and could not be
+//! used: it is billed, whether we read it or not.
 //!
 //! Deliberately not here: how tokens are estimated, and what they cost.
 
@@ -15,6 +16,8 @@ use crate::estimate::guess::{self, Guess};
 use crate::estimate::request;
 use crate::exchange::Exchange;
 
+/// Tokens that fast models put out in a second.
+const OUTPUT_TOKENS_PER_S: u64 = 200;
 /// Of a stream that did not end, what was seen is an estimate, and what was
 /// told may be old: it stands unless this many times more was seen.
 const STALE_TIMES: u64 = 2;
@@ -77,6 +80,37 @@ impl Exchange {
             complete(usage, &guess, self.route.operation);
         }
         self.record.usage
+    }
+
+    /// A provider that said 200 to a call that is no stream has made an answer,
+    /// whatever became of it on the way (too large, too slow, cut, compressed).
+    /// The input is estimated, and the output by the time that it took, up to
+    /// its cap.
+    pub(crate) fn bill_unusable(&mut self) {
+        let reserved = self.spending.as_ref().map(|it| it.bound.output);
+        let cap = reserved.filter(|most| *most > 0).or(self.output_cap);
+        let input = self.counted_input();
+        let is_stream = self.record.request.stream;
+        let is_billed = is_billed(self.route.operation);
+        let now_us = self.elapsed_us();
+        let Some(attempt) = self.record.attempts.last_mut() else {
+            return;
+        };
+        let is_made = attempt
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        if !is_billed || is_stream || !is_made || attempt.usage.is_some() {
+            return;
+        }
+        let sent_us = attempt.times.sent_us.unwrap_or(now_us);
+        let took_us = now_us.saturating_sub(sent_us);
+        let by_time = took_us.saturating_mul(OUTPUT_TOKENS_PER_S) / 1_000_000;
+        attempt.usage = Some(Usage {
+            input,
+            output: by_time.min(cap.unwrap_or(u64::MAX)),
+            source: UsageSource::Estimated,
+            ..Usage::default()
+        });
     }
 
     /// What the provider told before the caller left is noted with the

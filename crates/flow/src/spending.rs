@@ -314,9 +314,16 @@ impl Exchange {
 
     /// The input by its words, with the margin of that count.
     fn count_words(&mut self, asking: &mut Asking<'_>) -> Result<u64, Fault> {
-        let counted = crate::estimate::tokens(self.read(asking)?);
+        let counted = match self.record.request.input_tokens_estimate {
+            // Counted before, by a rule or by an earlier look at the limits.
+            Some(counted) => counted,
+            None => crate::estimate::tokens(self.read(asking)?),
+        };
         let (over, under) = WORDS_MARGIN;
+        let references = meter::bound::references(asking.doc.bytes());
+        let named = references.saturating_mul(meter::bound::TOKENS_PER_REFERENCE);
         let bound = counted.saturating_mul(over).div_ceil(under);
+        let bound = bound.saturating_add(named);
         self.record.request.input_tokens_estimate = Some(counted);
         Ok(bound)
     }
@@ -351,7 +358,8 @@ impl Exchange {
         let subject = self.subject(Some(Attempted {
             provider: &provider.name,
             model: &candidate.model,
-            account: "",
+            // A provider has one account, until it has a pool of keys.
+            account: &provider.name,
         }));
         let counts_cost = {
             let mut about = plan.quotas.about(&subject);
@@ -372,7 +380,11 @@ impl Exchange {
             }
             Err(refused) => {
                 let first = match &refused {
-                    Refused::Breached(breaches) => breaches.first().map(|it| it.quota.clone()),
+                    Refused::Breached(breaches) => {
+                        self.note_breaches(breaches);
+                        let firm = breaches.iter().find(|it| it.hold == Hold::Enforce);
+                        firm.map(|it| it.quota.clone())
+                    }
                     Refused::Full | Refused::Short | Refused::Unavailable => None,
                 };
                 let why = match first {

@@ -13,13 +13,15 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::quota::{Hold, Measure, Pace, Queue, Quota, QuotaKind};
-use crate::subject::Subject;
+use crate::subject::{Dimension, Subject};
 use crate::window::Span;
 use cells::{cell, per_call};
 
 /// Most counters that are kept at once. Values of some dimensions come from
 /// callers, who must not fill the memory.
 pub const COUNTERS_MAX: usize = 1_000_000;
+/// Least time between two searches for room, which look at every counter.
+const LET_GO_EVERY_US: u64 = 1_000_000;
 /// Most quotas that one call, or one attempt, is counted by.
 pub const DRAWS_MAX: usize = 32;
 
@@ -96,6 +98,9 @@ pub struct Breach {
     pub never: bool,
     /// Calls wait for it instead of being refused.
     pub queue: Option<Queue>,
+    /// Other tenants may have taken of it: what stands in it is not theirs to
+    /// know.
+    pub shared: bool,
 }
 
 /// What came of an admission.
@@ -145,6 +150,8 @@ pub struct Level {
 pub struct Book {
     buckets: HashMap<u128, Bucket>,
     buckets_max: usize,
+    /// When room was last made.
+    let_go_us: u64,
     /// The sum of what calls cost beyond what was reserved for them, by
     /// measure: estimation debt.
     debts: [i64; Measure::ALL.len()],
@@ -199,6 +206,7 @@ impl Book {
         Self {
             buckets: HashMap::new(),
             buckets_max,
+            let_go_us: 0,
             debts: [0; Measure::ALL.len()],
         }
     }
@@ -230,18 +238,38 @@ impl Book {
         if breaches.iter().any(|it| it.hold == Hold::Enforce) {
             return Err(Refused::Breached(breaches));
         }
-        if self.buckets.len() + new > self.buckets_max {
-            self.let_go(now_us, |bucket| bucket.drop_passed(now_us));
-            if self.buckets.len() + new > self.buckets_max {
-                return Err(Refused::Full);
-            }
+        let is_full = new > 0 && self.is_full(now_us, new);
+        let is_uncounted =
+            |book: &Self, want: &Want<'_>| is_full && !book.buckets.contains_key(&want.counter);
+        let must = |want: &Want<'_>| {
+            let by_content = want.quota.scope.by.contains(&Dimension::Content);
+            want.quota.hold == Hold::Enforce && !by_content
+        };
+        if wants.iter().any(|it| must(it) && is_uncounted(self, it)) {
+            return Err(Refused::Full);
         }
-        let draws = wants.iter().zip(looks);
-        let draws = draws.map(|(want, look)| self.take(subject, want, &look));
+        // What refuses nobody must not do so for want of room.
+        let counted: SmallVec<[bool; 8]> = wants.iter().map(|it| !is_uncounted(self, it)).collect();
+        let draws = wants.iter().zip(looks).zip(counted);
+        let draws = draws.filter(|(_, is_counted)| *is_counted);
+        let draws = draws.map(|((want, look), _)| self.take(subject, want, &look));
         Ok(Admitted {
             draws: draws.collect(),
             would_refuse: breaches,
         })
+    }
+
+    /// Whether there is no room for so many new counters. What has passed is
+    /// let go for that, at most once a second.
+    fn is_full(&mut self, now_us: u64, new: usize) -> bool {
+        if self.buckets.len() + new <= self.buckets_max {
+            return false;
+        }
+        if now_us.abs_diff(self.let_go_us) >= LET_GO_EVERY_US {
+            self.let_go_us = now_us;
+            self.let_go(now_us, |bucket| bucket.drop_passed(now_us));
+        }
+        self.buckets.len() + new > self.buckets_max
     }
 
     /// The limit at a moment; where it follows what is usual, by that.
@@ -566,6 +594,7 @@ fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
         free_us: look.free_us,
         never: look.never,
         queue: want.quota.queue.clone(),
+        shared: want.quota.scope.is_shared(),
     }
 }
 

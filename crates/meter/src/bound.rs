@@ -6,6 +6,31 @@ const TOKENS_PER_TURN: u64 = 8;
 /// four, code three, digits two.
 const ASCII_BYTES_PER_TOKEN: u64 = 2;
 
+/// Tokens of what a body names and does not hold: an image or a file by its
+/// address or id, a stored conversation, a cache.
+pub const TOKENS_PER_REFERENCE: u64 = 4_096;
+/// Fields that name such things.
+const REFERENCES: [&[u8]; 10] = [
+    b"\"image_url\"",
+    b"\"file_url\"",
+    b"\"file_id\"",
+    b"\"file_data\"",
+    b"\"fileData\"",
+    b"\"fileUri\"",
+    b"\"cachedContent\"",
+    b"\"previous_response_id\"",
+    b"\"conversation\"",
+    b"\"s3Location\"",
+];
+
+/// How many things a body names and does not hold.
+pub fn references(body: &[u8]) -> u64 {
+    let named = REFERENCES.iter();
+    named
+        .map(|field| memchr::memmem::find_iter(body, field).count() as u64)
+        .sum()
+}
+
 /// Tokens that a body of JSON cannot exceed in nearly every text: two bytes of
 /// ASCII for a token, and two tokens for three bytes of the rest (a character
 /// of Chinese, Japanese or Korean has three bytes and is one or two tokens).
@@ -16,13 +41,17 @@ pub fn input_estimate(body: &[u8], turns: u32) -> u64 {
         .div_ceil(ASCII_BYTES_PER_TOKEN)
         .saturating_add((beyond * 2).div_ceil(3))
         .saturating_add(u64::from(turns).saturating_mul(TOKENS_PER_TURN))
+        .saturating_add(references(body).saturating_mul(TOKENS_PER_REFERENCE))
 }
 
 /// Tokens that a body cannot exceed in any text: vocabularies over bytes have
 /// no token that is shorter than one byte.
 pub fn input_strict(body: &[u8], turns: u32) -> u64 {
     let turns = u64::from(turns).saturating_mul(TOKENS_PER_TURN);
-    (body.len() as u64).saturating_add(turns)
+    let references = references(body).saturating_mul(TOKENS_PER_REFERENCE);
+    (body.len() as u64)
+        .saturating_add(turns)
+        .saturating_add(references)
 }
 
 /// Output tokens of a call: as many as one answer may have, for each answer

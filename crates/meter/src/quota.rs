@@ -262,6 +262,16 @@ impl Scope {
         self.by.iter().chain(only).any(|it| it.is_of_attempt())
     }
 
+    /// Whether calls of several tenants may share a counter.
+    pub fn is_shared(&self) -> bool {
+        let is_own = |it: &Dimension| matches!(it, Dimension::Tenant | Dimension::Key);
+        let one_tenant = self.only.iter().any(|(dimension, values)| {
+            let one = values.len() == 1 && values.iter().all(|it| glob::is_name(it));
+            *dimension == Dimension::Tenant && one
+        });
+        !one_tenant && !self.by.iter().any(is_own)
+    }
+
     /// The counter of a call, for people: `tenant=acme, user=ann`.
     pub fn text(&self, subject: &Subject<'_>) -> String {
         let parts = self.by.iter().map(|dimension| {

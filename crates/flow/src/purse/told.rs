@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use contract::{Fault, FaultKind, Origin, Retry};
 use evidence::{Decision, Reading, Value};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use meter::{Breach, Draw, Measure, Money, QuotaKind, Refused};
+use meter::{Breach, Draw, Hold, Measure, Money, QuotaKind, Refused};
 
 /// Longest wait that a caller is told of a limit, milliseconds: a day.
 const RETRY_MS_MAX: u64 = 86_400_000;
@@ -190,6 +190,13 @@ fn spent(breach: &Breach, head: &str, now_us: u64) -> Fault {
 }
 
 fn used(breach: &Breach, word: &str) -> String {
+    if breach.shared {
+        return format!(
+            "what is left of it, which others use as well, does not hold this call, which may take \
+             {}",
+            amount(breach.measure, breach.wanted)
+        );
+    }
     let short = breach.level.saturating_add(breach.wanted);
     format!(
         "{} are {word} or reserved, and this call may take {}, which is {} too much",
@@ -201,6 +208,25 @@ fn used(breach: &Breach, word: &str) -> String {
 
 /// Why a candidate is left out, as the caller hears it if none is left.
 pub(crate) fn candidate_refused(refused: &Refused, now_us: u64) -> Fault {
+    let firm = match refused {
+        Refused::Breached(breaches) => {
+            let mut firm = breaches.iter().filter(|it| it.hold == Hold::Enforce);
+            firm.find(|it| it.never)
+        }
+        Refused::Full | Refused::Short | Refused::Unavailable => None,
+    };
+    if let Some(breach) = firm {
+        return Fault::new(
+            FaultKind::Overloaded,
+            Origin::Gateway,
+            format!(
+                "This call is larger than a limit of everybody who serves this model (by {}): it \
+                 can never be let in. Ask for fewer output tokens, send less, or use another model.",
+                amount(breach.measure, breach.wanted.saturating_sub(breach.limit))
+            ),
+        )
+        .retry(Retry::Never);
+    }
     let ms = match refused {
         Refused::Breached(breaches) => {
             let waits = breaches.iter().map(|breach| retry_ms(breach, now_us));

@@ -18,6 +18,9 @@ use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::purse::told;
 
+/// Longest time between two looks of the first in line.
+const LOOK_EVERY_MS: u64 = 250;
+
 /// A line that a call may stand in.
 struct Standing {
     place: Place,
@@ -58,17 +61,24 @@ impl Exchange {
             let Some((breach, queue)) = waits_for(&refused) else {
                 return Err(Ok(refused));
             };
-            let place = match standing.take() {
-                Some(known) if known.counter == breach.counter => Some(known),
-                other => self.stand(breach.counter, &queue, other),
+            let known = standing.take();
+            let was_standing = known.is_some();
+            let is_known = known
+                .as_ref()
+                .is_some_and(|it| it.counter == breach.counter);
+            let place = match is_known {
+                true => known,
+                false => self.stand(breach.counter, &queue, known),
             };
             let Some(place) = place else {
                 return Err(Ok(refused));
             };
-            let free_us = breach.free_us;
-            if !self.wait_for_turn(&place, free_us).await {
-                self.note_waited(Some(&place), false);
-                return Err(Ok(refused));
+            // Room may have come before the call stood in line, and nobody
+            // was told: ask once more before waiting.
+            if was_standing && !self.wait_for_turn(&place, breach.free_us).await {
+                let last = self.admit_sized(asking, candidates, sizes).await;
+                self.note_waited(Some(&place), last.is_ok());
+                return last;
             }
             standing = Some(place);
         }
@@ -129,11 +139,15 @@ impl Exchange {
         if now >= standing.until {
             return false;
         }
-        let free = free_us.map(|at_us| {
-            let left_us = at_us.saturating_sub(self.flow.clock.unix_us());
-            Ticks(now.0.saturating_add(left_us.saturating_mul(1_000)))
-        });
-        let mut at = free.unwrap_or(standing.until).min(standing.until);
+        // Permits that other replicas give back tell nobody here.
+        let free = match free_us {
+            Some(at_us) => {
+                let left_us = at_us.saturating_sub(self.flow.clock.unix_us());
+                Ticks(now.0.saturating_add(left_us.saturating_mul(1_000)))
+            }
+            None => now.plus_ms(LOOK_EVERY_MS),
+        };
+        let mut at = free.min(standing.until);
         let mut alarm = self.flow.clock.alarm(at);
         poll_fn(|cx| {
             if standing.place.poll_turn(cx) {

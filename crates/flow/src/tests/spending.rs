@@ -980,3 +980,66 @@ fn a_candidate_needs_a_price_where_its_own_provider_has_a_budget() {
     let one = world_of(&providers[..1], vec![of_one], vec![]);
     assert_eq!(one.call(CHAT, HI_100).status, 403);
 }
+
+/// A text that speaks of searching does not search.
+#[test]
+fn words_of_a_text_reserve_no_fees() {
+    let world = priced_world(vec![budget(Measure::Cost, 10_000_000)], vec![whole()]);
+    let body = HI_100.replace("\"hi\"", "\"summarise this research on web_search\"");
+    assert_eq!(world.call(CHAT, &body).status, 200);
+    // Names of fields in escapes hide nothing: then everything is possible.
+    let hidden = HI_100.replace(
+        "\"max_tokens\"",
+        "\"servi\\u0063e_tier\":\"priority\",\"max_tokens\"",
+    );
+    let plain = priced_world(vec![budget(Measure::Cost, 10_000_000)], vec![whole()]);
+    assert_eq!(plain.call(CHAT, &hidden).status, 200);
+}
+
+/// What a body names and does not hold is not taken for nothing.
+#[test]
+fn references_reserve_tokens() {
+    let image = r#"[{"type":"image_url","image_url":{"url":"https://x.test/a.png"}}]"#;
+    let body = HI_100.replace("\"hi\"", image);
+    let world = world(vec![budget(Measure::InputTokens, 4_000)], vec![]);
+    let got = world.call(CHAT, &body);
+    assert_eq!(got.status, 402, "{}", got.body);
+}
+
+/// A provider that said 200 has made an answer, which is billed although it
+/// could not be used.
+#[test]
+fn an_answer_that_could_not_be_used_is_billed() {
+    let cut = Script {
+        status: 200,
+        content_type: "application/json",
+        chunks: vec![Step::Bytes(b"{\"id\":".to_vec()), Step::Reset],
+    };
+    let world = world(vec![budget(Measure::Tokens, 1_000)], vec![cut]);
+    let got = world.call(CHAT, HI_100);
+    assert_eq!(got.status, 502, "{}", got.body);
+    let (settled, reserved) = stands(&world, Measure::Tokens);
+    assert!(settled > 0 && reserved == 0, "{settled} {reserved}");
+    let record = world.records().pop().expect("a record");
+    let usage = record.attempts[0].usage.expect("what it took");
+    assert_eq!(usage.source, contract::UsageSource::Estimated);
+    assert!(usage.output <= 100);
+}
+
+/// A budget that other tenants use as well tells nobody how much is left.
+#[test]
+fn a_shared_budget_does_not_tell_what_others_spent() {
+    let mut shared = budget(Measure::OutputTokens, 150);
+    shared.scope.by = Vec::new();
+    let answer = ANSWER.replace("\"completion_tokens\":5", "\"completion_tokens\":77");
+    let world = world(vec![shared], vec![Script::json(200, &answer)]);
+    assert_eq!(world.call(CHAT, HI_100).status, 200);
+    let got = world.call(CHAT, HI_100);
+    assert_eq!(got.status, 402, "{}", got.body);
+    assert!(!got.body.contains("77"), "{}", got.body);
+    assert!(
+        got.body.contains("which others use as well"),
+        "{}",
+        got.body
+    );
+}

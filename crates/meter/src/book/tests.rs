@@ -409,3 +409,15 @@ fn a_book_that_is_not_what_the_ledger_says_is_found() {
     assert_eq!(book.differing(1, says(40).chain([other])), 1);
     assert_eq!(book.differing(60 * SECOND, says(0)), 0, "it has passed");
 }
+
+/// What refuses nobody must not do so for want of room.
+#[test]
+fn a_full_book_refuses_only_for_what_is_enforced() {
+    let firm = quota(Measure::Cost, 100, fixed(60));
+    let shadow = held(Measure::Tokens, 100, fixed(60), Hold::Shadow);
+    let mut book = Book::new(1);
+    ask(&mut book, 0, "a", &[(&firm, 1)]).expect("room");
+    let taken = ask(&mut book, 0, "a", &[(&firm, 1), (&shadow, 1)]).expect("it passes uncounted");
+    assert_eq!(taken.draws.len(), 1);
+    assert_eq!(ask(&mut book, 0, "b", &[(&firm, 1)]), Err(Refused::Full));
+}

@@ -465,7 +465,12 @@ pub(super) fn scope(
     Some(Scope {
         by: dimensions,
         only: only
-            .map(|(name, values)| (dimension(name), values.to_vec()))
+            .map(|(name, values)| {
+                let mut values = values.to_vec();
+                values.sort();
+                values.dedup();
+                (dimension(name), values)
+            })
             .collect(),
     })
 }

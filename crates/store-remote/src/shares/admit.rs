@@ -306,5 +306,6 @@ fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
         free_us: look.free_us,
         never: look.never,
         queue: want.quota.queue.clone(),
+        shared: want.quota.scope.is_shared(),
     }
 }

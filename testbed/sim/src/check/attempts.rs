@@ -219,6 +219,16 @@ fn usage(
     let settled = attempt.committed || left && under_way;
     let holds = match (settled, attempt.usage) {
         (true, _) => settles(&case.record.usage, told.sums(), outcome),
+        // A whole answer that was begun and could not be read is billed, and
+        // nobody told how much.
+        (false, Some(noted)) if noted.source == UsageSource::Estimated => {
+            let act = case.candidate(who.candidate).act;
+            let unread = matches!(
+                act,
+                Act::Cut | Act::Reset | Act::Stall | Act::Gzip | Act::Huge
+            );
+            unread && !case.plan.stream && !told.is_told()
+        }
         (false, Some(noted)) => sums(&noted) == told.sums(),
         (false, None) => !told.is_told(),
     };
