@@ -227,7 +227,7 @@ impl Exchange {
         let body = asking.doc.bytes();
         let says = |word: &str| memmem::find(body, word.as_bytes()).is_some();
         // Only a tool searches; what a text speaks of does not.
-        let has_search = says("web_search") || says("google_search") || says("googleSearch");
+        let has_search = says("_search") || says("Search");
         let searches = match asking.survey.tools > 0 || says("web_search_options") {
             true if has_search || self.plan.reservation.strict => SEARCHES_MAX,
             true | false => 0,
