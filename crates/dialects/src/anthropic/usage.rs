@@ -125,6 +125,8 @@ pub(super) fn write(usage: &Usage, out: &mut ObjectWriter<'_>) {
     if usage.web_searches > 0 {
         out.object("server_tool_use", |out| {
             out.int("web_search_requests", usage.web_searches);
+            // The vendor's types demand it; nobody else tells it.
+            out.int("web_fetch_requests", 0_u64);
         });
     }
 }

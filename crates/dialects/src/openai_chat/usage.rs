@@ -136,9 +136,7 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, usage: &Usage) {
     object.object("completion_tokens_details", |details| {
         details.int("reasoning_tokens", usage.reasoning);
         details.int("audio_tokens", usage.audio_out);
-        if usage.image_out > 0 {
-            details.int("image_tokens", usage.image_out);
-        }
+        // The vendor's types have no place for images: they are in the sum.
         // The vendor's predicted outputs: no other vendor has them.
         details.int("accepted_prediction_tokens", 0_u64);
         details.int("rejected_prediction_tokens", 0_u64);

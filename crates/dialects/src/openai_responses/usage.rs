@@ -106,26 +106,12 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, usage: &Usage) {
                 details.int("ttl_30m_tokens", usage.cached_write);
             });
         }
-        for (name, tokens) in [
-            ("audio_tokens", usage.audio_in),
-            ("image_tokens", usage.image_in),
-        ] {
-            if tokens > 0 {
-                details.int(name, tokens);
-            }
-        }
+        // The vendor's types have no place for audio and images: they are in
+        // the sum.
     });
     object.int("output_tokens", output);
     object.object("output_tokens_details", |details| {
         details.int("reasoning_tokens", usage.reasoning);
-        for (name, tokens) in [
-            ("audio_tokens", usage.audio_out),
-            ("image_tokens", usage.image_out),
-        ] {
-            if tokens > 0 {
-                details.int(name, tokens);
-            }
-        }
     });
     object.int("total_tokens", input.saturating_add(output));
 }

@@ -162,6 +162,7 @@ const WORDLESS: &[(&str, &[&str])] = &[
         &["audio_in", "audio_out", "image_in", "image_out"],
     ),
     ("gemini", &["cache writes"]),
+    ("openai_chat", &["image_out"]),
     (
         "bedrock",
         &[
