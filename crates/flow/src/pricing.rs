@@ -228,10 +228,9 @@ impl Exchange {
         let says = |word: &str| memmem::find(body, word.as_bytes()).is_some();
         // Only a tool searches; what a text speaks of does not.
         let has_search = says("_search") || says("Search");
-        let searches = match asking.survey.tools > 0 || says("web_search_options") {
-            true if has_search || self.plan.reservation.strict => SEARCHES_MAX,
-            true | false => 0,
-        };
+        let has_tools = asking.survey.tools > 0 || says("web_search_options");
+        let may_search = has_tools && (has_search || self.plan.reservation.strict);
+        let searches = if may_search { SEARCHES_MAX } else { 0 };
         // Names that are written with escapes are not looked for: then
         // everything is possible.
         if self.plan.reservation.strict || hides_letters(body) {

@@ -43,6 +43,7 @@ impl Counting {
 pub(crate) fn open(shared: Option<&Settings>, meter: &Meter) -> io::Result<Counting> {
     let Some(settings) = shared else {
         let local = Arc::new(LocalCounters::default());
+        show_local(meter, &local);
         return Ok(Counting {
             counters: local.clone(),
             local: Some(local),
@@ -73,6 +74,22 @@ pub(crate) fn open(shared: Option<&Settings>, meter: &Meter) -> io::Result<Count
         local: None,
         shared: Some(counters),
     })
+}
+
+fn show_local(meter: &Meter, counters: &Arc<LocalCounters>) {
+    // Metrics keep nothing alive.
+    let counters = Arc::downgrade(counters);
+    meter.watch(
+        "tollgate_counters_uncounted",
+        "Draws of limits that refuse nobody, not counted because there was no room for a counter",
+        move || {
+            let counters = counters.upgrade();
+            let count = counters.map(|counters| counters.book().uncounted());
+            let value = count.unwrap_or_default() as f64;
+            let labels = Vec::new();
+            vec![Sample { labels, value }]
+        },
+    );
 }
 
 fn show(meter: &Meter, counters: &Arc<SharedCounters>) {

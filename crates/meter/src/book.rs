@@ -5,6 +5,7 @@
 //! calls at the same time overspend nothing. What is reserved in a window is
 //! settled in that window, under the very key that was touched.
 
+mod breach;
 mod cells;
 
 use std::collections::HashMap;
@@ -12,10 +13,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::quota::{Hold, Measure, Pace, Queue, Quota, QuotaKind};
+use crate::quota::{Hold, Measure, Pace, Quota, QuotaKind};
 use crate::subject::{Dimension, Subject};
 use crate::window::Span;
 use cells::{cell, per_call};
+
+pub use breach::{Breach, Standing};
 
 /// Most counters that are kept at once. Values of some dimensions come from
 /// callers, who must not fill the memory.
@@ -69,40 +72,6 @@ pub struct Draw {
 /// All that one admission took.
 pub type Draws = SmallVec<[Draw; 6]>;
 
-/// Why something does not fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Breach {
-    /// The quota.
-    pub quota: Arc<str>,
-    /// Rate limit or budget.
-    pub kind: QuotaKind,
-    /// What it does about it.
-    pub hold: Hold,
-    /// What is counted.
-    pub measure: Measure,
-    /// The counter.
-    pub counter: u128,
-    /// Whose counter, for people.
-    pub scope: Arc<str>,
-    /// What is settled and reserved.
-    pub level: i64,
-    /// The limit.
-    pub limit: i64,
-    /// How much was wanted.
-    pub wanted: i64,
-    /// When it may fit, as far as that is known: the window's end, the next
-    /// cell. Microseconds since the Unix epoch. `None` where only another call
-    /// that ends makes room, and where it never fits.
-    pub free_us: Option<u64>,
-    /// It does not fit into an empty window either.
-    pub never: bool,
-    /// Calls wait for it instead of being refused.
-    pub queue: Option<Queue>,
-    /// Other tenants may have taken of it: what stands in it is not theirs to
-    /// know.
-    pub shared: bool,
-}
-
 /// What came of an admission.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admitted {
@@ -152,6 +121,8 @@ pub struct Book {
     buckets_max: usize,
     /// When room was last made.
     let_go_us: u64,
+    /// Draws that were not counted, for want of room.
+    uncounted: u64,
     /// The sum of what calls cost beyond what was reserved for them, by
     /// measure: estimation debt.
     debts: [i64; Measure::ALL.len()],
@@ -207,6 +178,7 @@ impl Book {
             buckets: HashMap::new(),
             buckets_max,
             let_go_us: 0,
+            uncounted: 0,
             debts: [0; Measure::ALL.len()],
         }
     }
@@ -231,7 +203,13 @@ impl Book {
             let limit = self.limit_of(now_us, subject, want);
             let look = look(now_us, want, limit, bucket);
             if !look.fits {
-                breaches.push(breach(subject, want, &look));
+                let standing = Standing {
+                    level: look.level,
+                    limit: look.limit,
+                    free_us: look.free_us,
+                    never: look.never,
+                };
+                breaches.push(Breach::of(subject, want, standing));
             }
             looks.push(look);
         }
@@ -250,6 +228,8 @@ impl Book {
         }
         // What refuses nobody must not do so for want of room.
         let counted: SmallVec<[bool; 8]> = wants.iter().map(|it| !is_uncounted(self, it)).collect();
+        let left = counted.iter().filter(|is_counted| !**is_counted).count() as u64;
+        self.uncounted = self.uncounted.saturating_add(left);
         let draws = wants.iter().zip(looks).zip(counted);
         let draws = draws.filter(|(_, is_counted)| *is_counted);
         let draws = draws.map(|((want, look), _)| self.take(subject, want, &look));
@@ -427,6 +407,12 @@ impl Book {
         self.debts[measure as usize]
     }
 
+    /// Draws of quotas that refuse nobody, which were not counted because there
+    /// was no room for another counter.
+    pub fn uncounted(&self) -> u64 {
+        self.uncounted
+    }
+
     /// Every counter that is kept.
     pub fn levels(&self) -> impl Iterator<Item = Level> + '_ {
         self.buckets.iter().flat_map(|(counter, bucket)| {
@@ -578,24 +564,6 @@ fn room_at(want: &Want<'_>, limit: i64, length: u64, bucket: Option<&Bucket>) ->
         let left = sum(&pieces[gone + 1..]).saturating_add(want.amount);
         (left <= limit).then(|| pieces[gone].span.until_us.saturating_add(length))
     })
-}
-
-fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
-    Breach {
-        quota: want.quota.name.clone(),
-        kind: want.quota.kind,
-        hold: want.quota.hold,
-        measure: want.quota.measure,
-        counter: want.counter,
-        scope: want.quota.scope.text(subject).into(),
-        level: look.level,
-        limit: look.limit,
-        wanted: want.amount,
-        free_us: look.free_us,
-        never: look.never,
-        queue: want.quota.queue.clone(),
-        shared: want.quota.scope.is_shared(),
-    }
 }
 
 #[cfg(test)]

@@ -85,6 +85,17 @@ fn stands(world: &World, measure: Measure) -> (i64, i64) {
     })
 }
 
+/// A call that was let in, before its body was read.
+fn opened(world: &World) -> Box<crate::Exchange> {
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(CHAT)
+        .header("authorization", "Bearer tg-test");
+    let (head, ()) = request.body(()).expect("a request").into_parts();
+    let exchange = world.flow.open(head, Caller::default());
+    exchange.ok().expect("let in")
+}
+
 fn header<'g>(got: &'g Got, name: &str) -> &'g str {
     got.headers
         .get(name)
@@ -229,13 +240,7 @@ fn a_permit_lasts_as_long_as_the_stream() {
         vec![Script::sse(&[CHUNK, LAST]), whole()],
     );
     let open = |body: &str| {
-        let request = http::Request::builder()
-            .method("POST")
-            .uri(CHAT)
-            .header("authorization", "Bearer tg-test");
-        let (head, ()) = request.body(()).expect("a request").into_parts();
-        let exchange = world.flow.open(head, Caller::default());
-        let exchange = exchange.ok().expect("let in");
+        let exchange = opened(&world);
         block_on(exchange.run(Ok(body.to_owned().into())))
     };
     let reply = open(STREAM_100);
@@ -264,16 +269,7 @@ fn a_caller_that_leaves_gives_its_permit_back() {
         ],
         vec![Script::sse(&[CHUNK]).then(Step::Silence), whole()],
     );
-    let request = http::Request::builder()
-        .method("POST")
-        .uri(CHAT)
-        .header("authorization", "Bearer tg-test");
-    let (head, ()) = request.body(()).expect("a request").into_parts();
-    let exchange = world
-        .flow
-        .open(head, Caller::default())
-        .ok()
-        .expect("let in");
+    let exchange = opened(&world);
     let reply = block_on(exchange.run(Ok(STREAM_100.into())));
     drop(reply);
     assert_eq!(stands(&world, Measure::Concurrency), (0, 0));
@@ -717,16 +713,7 @@ fn what_is_reserved_is_written_before_the_first_byte_goes_out() {
     let mut plan = plan(&[("openai", "openai_chat")]);
     plan.quotas = Quotas::new([budget(Measure::Tokens, 1_000)]);
     let world = of(plan, vec![Script::sse(&[CHUNK]).then(Step::Silence)]);
-    let request = http::Request::builder()
-        .method("POST")
-        .uri(CHAT)
-        .header("authorization", "Bearer tg-test");
-    let (head, ()) = request.body(()).expect("a request").into_parts();
-    let exchange = world
-        .flow
-        .open(head, Caller::default())
-        .ok()
-        .expect("let in");
+    let exchange = opened(&world);
     let reply = block_on(exchange.run(Ok(STREAM_100.into())));
     use store::Inflight as _;
     let beside = store::InflightTable::create(&dir, [8; 16], 0, options).expect("a table");
@@ -760,16 +747,7 @@ fn a_call_waits_in_line_for_a_permit() {
     });
     let world = world(vec![one], vec![Script::sse(&[CHUNK, LAST]), whole()]);
     let call = |body: &'static str| {
-        let request = http::Request::builder()
-            .method("POST")
-            .uri(CHAT)
-            .header("authorization", "Bearer tg-test");
-        let (head, ()) = request.body(()).expect("a request").into_parts();
-        let exchange = world
-            .flow
-            .open(head, Caller::default())
-            .ok()
-            .expect("let in");
+        let exchange = opened(&world);
         Box::pin(exchange.run(Ok(body.into())))
     };
     let stream = block_on(call(STREAM_100));
@@ -803,16 +781,7 @@ fn waiting_ends_with_its_time_and_with_its_caller() {
     none.limit = 1;
     let world = world(vec![none], vec![Script::sse(&[CHUNK, LAST])]);
     let open = |body: &'static str| {
-        let request = http::Request::builder()
-            .method("POST")
-            .uri(CHAT)
-            .header("authorization", "Bearer tg-test");
-        let (head, ()) = request.body(()).expect("a request").into_parts();
-        let exchange = world
-            .flow
-            .open(head, Caller::default())
-            .ok()
-            .expect("let in");
+        let exchange = opened(&world);
         Box::pin(exchange.run(Ok(body.into())))
     };
     let held = block_on(open(STREAM_100));
@@ -932,16 +901,7 @@ fn a_failed_attempt_gives_its_permit_back_at_once() {
             Script::sse(&[message]).then(Step::Silence),
         ],
     );
-    let request = http::Request::builder()
-        .method("POST")
-        .uri(CHAT)
-        .header("authorization", "Bearer tg-test");
-    let (head, ()) = request.body(()).expect("a request").into_parts();
-    let exchange = world
-        .flow
-        .open(head, Caller::default())
-        .ok()
-        .expect("let in");
+    let exchange = opened(&world);
     let reply = block_on(exchange.run(Ok(STREAM_100.into())));
     assert_eq!(reply.status, 200);
     assert_eq!(

@@ -419,5 +419,6 @@ fn a_full_book_refuses_only_for_what_is_enforced() {
     ask(&mut book, 0, "a", &[(&firm, 1)]).expect("room");
     let taken = ask(&mut book, 0, "a", &[(&firm, 1), (&shadow, 1)]).expect("it passes uncounted");
     assert_eq!(taken.draws.len(), 1);
+    assert_eq!(book.uncounted(), 1, "and is told");
     assert_eq!(ask(&mut book, 0, "b", &[(&firm, 1)]), Err(Refused::Full));
 }

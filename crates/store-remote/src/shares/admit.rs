@@ -1,5 +1,6 @@
 //! Admission within what a replica holds.
 
+use meter::book::Standing;
 use meter::{Admitted, Breach, Draw, Hold, Pace, Refused, Span, Subject, Want};
 use smallvec::SmallVec;
 
@@ -293,19 +294,11 @@ fn share_of(limit: i64, percent: i64) -> i64 {
 }
 
 fn breach(subject: &Subject<'_>, want: &Want<'_>, look: &Look) -> Breach {
-    Breach {
-        quota: want.quota.name.clone(),
-        kind: want.quota.kind,
-        hold: want.quota.hold,
-        measure: want.quota.measure,
-        counter: want.counter,
-        scope: want.quota.scope.text(subject).into(),
+    let standing = Standing {
         level: look.level,
         limit: look.limit,
-        wanted: want.amount,
         free_us: look.free_us,
         never: look.never,
-        queue: want.quota.queue.clone(),
-        shared: want.quota.scope.is_shared(),
-    }
+    };
+    Breach::of(subject, want, standing)
 }
