@@ -34,6 +34,14 @@ struct Worst {
     strict: bool,
 }
 
+/// What the caller wants to spend.
+#[derive(Clone, Copy)]
+struct Most {
+    most: Money,
+    /// The output may be capped for it.
+    caps: bool,
+}
+
 impl Worst {
     fn money(&self, output: u64) -> Option<Money> {
         let bound = Bound {
@@ -106,18 +114,18 @@ impl Exchange {
         let mut worst_cost = Money::ZERO;
         // Of one answer, as is the cap that goes to the provider.
         let mut output = bound.output;
-        for candidate in candidates.iter() {
-            let provider = self.plan.providers[candidate.provider].clone();
-            let found = self.price(&provider, &candidate.model);
-            if found.is_err() && !is_needed {
+        let worsts = self.worsts(candidates, bound);
+        let order = self.plan.reservation.max_cost;
+        let caps = order.caps(most.is_some_and(|most| {
+            let mut fitting = worsts.iter().filter_map(|worst| worst.as_ref().ok());
+            fitting.any(|worst| worst.money(bound.output).is_some_and(|cost| cost <= most))
+        }));
+        for (candidate, worst) in candidates.iter().zip(worsts) {
+            if worst.is_err() && !is_needed {
                 kept.push(candidate.clone());
                 continue;
             }
-            let worst = found.map_err(|none| unpriced(&none)).map(|price| Worst {
-                price,
-                bound,
-                strict: self.plan.reservation.strict,
-            });
+            let most = most.map(|most| Most { most, caps });
             let fitted = worst.and_then(|worst| self.fit(&worst, most, &mut output));
             match fitted {
                 Ok(cost) => {
@@ -127,12 +135,11 @@ impl Exchange {
                 Err(fault) => {
                     let is_dear = fault.kind == FaultKind::OverBudget;
                     let reason = if is_dear { "max_cost" } else { "price unknown" };
-                    self.record.candidates.push(evidence::Candidate {
-                        provider: provider.name.clone(),
-                        model: candidate.model.clone(),
-                        excluded: Some(reason.into()),
-                        score: None,
-                    });
+                    self.leave_out(candidate, reason.to_owned());
+                    let is_first = kept.is_empty() && why.is_none();
+                    if is_dear && is_first && !order.goes_on() {
+                        return Err(fault);
+                    }
                     why.get_or_insert(fault);
                 }
             }
@@ -149,12 +156,27 @@ impl Exchange {
         Ok(())
     }
 
+    /// The worst case at each candidate, or why it is not known.
+    fn worsts(&self, candidates: &[Candidate], bound: Bound) -> Vec<Result<Worst, Fault>> {
+        let of_one = |candidate: &Candidate| {
+            let provider = &self.plan.providers[candidate.provider];
+            let found = self.price(provider, &candidate.model);
+            let price = found.map_err(|none| unpriced(&none))?;
+            Ok(Worst {
+                price,
+                bound,
+                strict: self.plan.reservation.strict,
+            })
+        };
+        candidates.iter().map(of_one).collect()
+    }
+
     /// Fits a candidate into what the caller wants to spend: as it is, or with
     /// a smaller output. `output` is what one answer of all candidates may have.
     fn fit(
         &mut self,
         worst: &Worst,
-        most: Option<Money>,
+        most: Option<Most>,
         output: &mut u64,
     ) -> Result<Money, Fault> {
         let unknown = || crate::faults::internal("a price without a bound");
@@ -162,10 +184,10 @@ impl Exchange {
         let Some(cost) = worst.money(asked) else {
             return Err(no_bound());
         };
-        let Some(most) = most.filter(|most| cost > *most) else {
+        let Some(Most { most, caps }) = most.filter(|it| cost > it.most) else {
             return Ok(cost);
         };
-        let affordable = worst.affordable(most).filter(|_| asked > 0);
+        let affordable = worst.affordable(most).filter(|_| asked > 0 && caps);
         match affordable.filter(|output| *output >= OUTPUT_MIN.min(asked)) {
             Some(affordable) => {
                 self.cap_for_cost(affordable, most);

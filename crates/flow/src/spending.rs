@@ -397,7 +397,7 @@ impl Exchange {
         }
     }
 
-    fn leave_out(&mut self, candidate: &Candidate, why: String) {
+    pub(crate) fn leave_out(&mut self, candidate: &Candidate, why: String) {
         let provider = self.plan.providers[candidate.provider].name.clone();
         self.record.candidates.push(evidence::Candidate {
             provider,

@@ -38,7 +38,7 @@ pub use interpolate::Sources;
 pub use keep::{Kept, keep};
 pub use load::{Draft, read};
 pub use plan::{
-    LossPolicy, OperationBytes as OperationLimits, Operator, Plan, ProviderPlan, Reservation,
+    LossPolicy, MaxCost, OperationBytes as OperationLimits, Operator, Plan, ProviderPlan, Reservation,
     Settings, Times,
 };
 pub use reference::{reference, rule_pages};

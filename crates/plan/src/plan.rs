@@ -229,6 +229,45 @@ pub struct Reservation {
     /// Whether input tokens are bounded by bytes alone, and fees without a
     /// bound are refused.
     pub strict: bool,
+    /// What is done about a call whose worst case exceeds its `max_cost`.
+    pub max_cost: MaxCost,
+}
+
+/// What is done, in this order, about a call whose worst case exceeds what its
+/// caller wants to spend. What helps nothing ends in a refusal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MaxCost {
+    /// Its output is capped, else a cheaper candidate is taken.
+    #[default]
+    CapThenCheaper,
+    /// A candidate that is cheap enough is taken, else the output is capped.
+    CheaperThenCap,
+    /// Its output is capped.
+    Cap,
+    /// A cheaper candidate is taken.
+    Cheaper,
+    /// It is refused.
+    Refuse,
+}
+
+impl MaxCost {
+    /// Whether the output may be capped, where a candidate `fits` as it is or
+    /// none does.
+    pub fn caps(self, fits: bool) -> bool {
+        match self {
+            Self::CapThenCheaper | Self::Cap => true,
+            Self::CheaperThenCap => !fits,
+            Self::Cheaper | Self::Refuse => false,
+        }
+    }
+
+    /// Whether other candidates are asked where the first does not fit.
+    pub fn goes_on(self) -> bool {
+        match self {
+            Self::CapThenCheaper | Self::CheaperThenCap | Self::Cheaper => true,
+            Self::Cap | Self::Refuse => false,
+        }
+    }
 }
 
 impl Default for Reservation {
@@ -236,6 +275,7 @@ impl Default for Reservation {
         Self {
             output_tokens: 8_192,
             strict: false,
+            max_cost: MaxCost::default(),
         }
     }
 }

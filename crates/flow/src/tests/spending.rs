@@ -1,5 +1,7 @@
 //! Limits and budgets on the path: what is refused, reserved, settled, told.
 
+mod max_cost;
+
 use std::future::poll_fn;
 
 use futures_executor::block_on;
@@ -605,92 +607,6 @@ fn an_unknown_price_is_refused_or_taken_at_a_ceiling() {
     let dear = of(ceiling, vec![budget(Measure::Cost, 1_000_000_000)]);
     assert_eq!(dear.call(CHAT, HI_100).status, 200);
     assert_eq!(dear.records()[0].cost_nanos, Some(7 * 30_000 + 5 * 120_000));
-}
-
-fn call_at_most(world: &World, cost: &str, body: &str) -> Got {
-    let headers = [
-        ("authorization", "Bearer tg-test"),
-        ("tollgate-max-cost", cost),
-    ];
-    world.call_with(CHAT, body, &headers)
-}
-
-#[test]
-fn max_cost_caps_the_output_or_refuses_by_how_much() {
-    let world = priced_world(vec![], vec![whole(), whole()]);
-    // 100 output tokens may cost 0.001; half of that buys some 49.
-    let got = call_at_most(&world, "0.0005", HI_100);
-    assert_eq!(got.status, 200, "{}", got.body);
-    assert_eq!(header(&got, "tollgate-degraded"), "budget");
-    let sent = &world.sent()[0];
-    let cap = sent.split("\"max_tokens\":").nth(1).expect("a cap");
-    let cap: u64 = cap
-        .split([',', '}'])
-        .next()
-        .expect("digits")
-        .parse()
-        .expect("a number");
-    assert!((40..50).contains(&cap), "{sent}");
-    let got = call_at_most(&world, "0.5", HI_100);
-    assert_eq!(header(&got, "tollgate-degraded"), "");
-    let refused = call_at_most(&world, "0.00001", HI_100);
-    assert_eq!(refused.status, 402, "{}", refused.body);
-    assert!(
-        refused
-            .body
-            .contains("USD more than its `max_cost` of 0.00001"),
-        "{}",
-        refused.body
-    );
-}
-
-/// A cap is one of each answer; what is reserved is for all of them.
-#[test]
-fn max_cost_over_several_answers_reserves_for_all_of_them() {
-    let mut tokens = limit(Measure::OutputTokens, 1_000_000);
-    tokens.name = "out".into();
-    let world = priced_world(vec![tokens], vec![whole()]);
-    let three = HI_100.replace("\"max_tokens\"", "\"n\":3,\"max_tokens\"");
-    let got = call_at_most(&world, "0.0011", &three);
-    assert_eq!(got.status, 200, "{}", got.body);
-    let sent = &world.sent()[0];
-    let cap = sent.split("\"max_tokens\":").nth(1).expect("a cap");
-    let cap = cap.split([',', '}']).next().expect("digits");
-    let cap: i64 = cap.parse().expect("a number");
-    assert!(cap < 100, "{sent}");
-    let record = world.records().pop().expect("a record");
-    assert_eq!(record.reservations[0].reserved, 3 * cap);
-}
-
-#[test]
-fn max_cost_goes_to_a_cheaper_candidate() {
-    let mut plan = plan(&[("openai", "openai_chat")]);
-    plan.models.name(
-        "two",
-        vec![
-            routing::Candidate::new(0, "up-dear", None),
-            routing::Candidate::new(0, "up-m", None),
-        ],
-    );
-    plan.prices = prices("in=1 out=10");
-    let sheet = meter::prices::Sheet::parse("in=1000 out=10000").expect("rates");
-    let over = |model: &str, sheet: meter::prices::Sheet| meter::prices::Override {
-        provider: None,
-        model: model.into(),
-        region: None,
-        tenant: None,
-        from_s: 0,
-        effect: meter::prices::Effect::Price(std::sync::Arc::new(sheet)),
-    };
-    let cheap = meter::prices::Sheet::parse("in=1 out=10").expect("rates");
-    let book = meter::PriceBook::new(None, vec![over("up-dear", sheet), over("up-m", cheap)]);
-    plan.prices.book = std::sync::Arc::new(book);
-    let world = World::of(plan, vec![Ok(whole())]);
-    let got = call_at_most(&world, "0.002", &HI_100.replace("\"m\"", "\"two\""));
-    assert_eq!(got.status, 200, "{}", got.body);
-    assert_eq!(header(&got, "tollgate-model"), "up-m");
-    let record = world.records().pop().expect("a record");
-    assert_eq!(record.candidates[0].excluded.as_deref(), Some("max_cost"));
 }
 
 /// Before the first byte goes upstream the row is on disk, with all that is

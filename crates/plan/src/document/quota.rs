@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{Millis, Named};
-use crate::plan::Reservation;
+use crate::plan::{MaxCost, Reservation};
 
 /// A rate limit: so much in a time, or at the same time. What it refuses is
 /// answered with 429 and passes by itself.
@@ -346,6 +346,10 @@ pub struct ReservationEntry {
     /// How input tokens are bounded: `estimate` (by classes of bytes), or
     /// `strict` (no token is shorter than a byte, so nothing is underrated).
     pub input: InputBound,
+    /// What is done, in this order, about a call whose worst case exceeds its
+    /// `max_cost`. What helps nothing ends in a refusal that names what is
+    /// missing.
+    pub max_cost: MaxCostOrder,
 }
 
 impl Default for ReservationEntry {
@@ -357,6 +361,7 @@ impl Default for ReservationEntry {
                 true => InputBound::Strict,
                 false => InputBound::Estimate,
             },
+            max_cost: MaxCostOrder::default(),
         }
     }
 }
@@ -366,8 +371,34 @@ impl From<ReservationEntry> for Reservation {
         Self {
             output_tokens: entry.output_tokens,
             strict: entry.input == InputBound::Strict,
+            max_cost: match entry.max_cost {
+                MaxCostOrder::CapThenCheaper => MaxCost::CapThenCheaper,
+                MaxCostOrder::CheaperThenCap => MaxCost::CheaperThenCap,
+                MaxCostOrder::Cap => MaxCost::Cap,
+                MaxCostOrder::Cheaper => MaxCost::Cheaper,
+                MaxCostOrder::Refuse => MaxCost::Refuse,
+            },
         }
     }
+}
+
+/// What is done about a call that may cost more than its caller wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxCostOrder {
+    /// Its output is capped; where that is not enough, a cheaper candidate
+    /// is taken.
+    #[default]
+    CapThenCheaper,
+    /// A candidate that is cheap enough is taken; where there is none, the
+    /// output is capped.
+    CheaperThenCap,
+    /// Its output is capped.
+    Cap,
+    /// A cheaper candidate is taken.
+    Cheaper,
+    /// It is refused.
+    Refuse,
 }
 
 /// How input tokens are bounded.
