@@ -135,17 +135,12 @@ impl Dialect for Anthropic {
     }
 
     fn cap_output(&self, body: Json<'_>, tokens: u64) -> Vec<Edit> {
-        let mut edits = splice::cap(body, &["max_tokens"], tokens);
-        // The vendor wants the cap to be larger than the budget for thinking.
-        let budget = body
-            .field("thinking")
-            .and_then(|thinking| thinking.field("budget_tokens"));
-        if let Some(budget) = budget.filter(|budget| budget.u64().is_some_and(|own| own >= tokens))
-        {
-            let most = tokens.saturating_sub(1);
-            edits.push(splice::replace(budget, most.to_string()));
-        }
-        edits
+        splice::cap(body, &["max_tokens"], tokens)
+    }
+
+    fn reasoning_budget<'b>(&self, body: Json<'b>) -> Option<(Json<'b>, u64)> {
+        let budget = body.field("thinking")?.field("budget_tokens")?;
+        Some((budget, budget.u64()?))
     }
 
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {

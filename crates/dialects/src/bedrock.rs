@@ -162,6 +162,15 @@ impl Dialect for Bedrock {
         }
     }
 
+    /// That of the models which take `thinking`, as their vendor writes it.
+    fn reasoning_budget<'b>(&self, body: Json<'b>) -> Option<(Json<'b>, u64)> {
+        let fields = body.field("additionalModelRequestFields")?;
+        let words = ["thinking", "reasoning_config"];
+        let config = words.iter().find_map(|word| fields.field(word))?;
+        let budget = config.field("budget_tokens")?;
+        Some((budget, budget.u64()?))
+    }
+
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {
         write_request::write(request, target)
     }

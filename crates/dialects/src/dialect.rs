@@ -115,14 +115,30 @@ pub trait Dialect: Send + Sync + 'static {
     /// tokens: a larger cap is lowered, a missing one is put in.
     fn cap_output(&self, body: Json<'_>, tokens: u64) -> Vec<Edit>;
 
+    /// Where a same-dialect body says how many tokens the model may reason
+    /// for, and how many those are. Words such as `high` are no number.
+    fn reasoning_budget<'b>(&self, body: Json<'b>) -> Option<(Json<'b>, u64)> {
+        let _ = body;
+        None
+    }
+
     /// The edits that fit a same-dialect body to its server: the gateway's
-    /// own object goes, the output is capped ([`Dialect::cap_output`]), and
-    /// the server's quirks are met.
+    /// own object goes, the output is capped ([`Dialect::cap_output`]) and the
+    /// budget for reasoning with it, and the server's quirks are met.
     fn fit(&self, body: Json<'_>, fit: Fit) -> Vec<Edit> {
         let mut edits = match fit.output_tokens_max {
             Some(tokens) => self.cap_output(body, tokens),
             None => Vec::new(),
         };
+        // Vendors want the cap to be larger than the budget.
+        let within_cap = fit.output_tokens_max.map(|most| most.saturating_sub(1));
+        let most = [fit.reasoning_tokens_max, within_cap];
+        if let Some(most) = most.into_iter().flatten().min()
+            && let Some((place, tokens)) = self.reasoning_budget(body)
+            && tokens > most
+        {
+            edits.push(splice::replace(place, most.to_string()));
+        }
         if fit.strip {
             edits.extend(splice::remove(body, GATEWAY_FIELD));
         }
@@ -318,6 +334,8 @@ pub struct Fit {
     pub quirks: Quirks,
     /// Most output tokens, where something caps them.
     pub output_tokens_max: Option<u64>,
+    /// Most tokens of reasoning, where something holds it.
+    pub reasoning_tokens_max: Option<u64>,
     /// The body has an object for the gateway.
     pub strip: bool,
 }

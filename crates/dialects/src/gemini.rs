@@ -166,6 +166,10 @@ impl Dialect for Gemini {
         survey::cap_output(body, tokens)
     }
 
+    fn reasoning_budget<'b>(&self, body: Json<'b>) -> Option<(Json<'b>, u64)> {
+        thinking::budget(body)
+    }
+
     fn write_request(&self, request: &Request, target: &Target<'_>) -> Result<Written, Fault> {
         write_request::write(request, target)
     }

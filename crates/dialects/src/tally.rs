@@ -24,6 +24,8 @@ pub struct Tally {
     pub id: Option<String>,
     /// The model that answered, as the vendor says.
     pub model: Option<String>,
+    /// Parts of reasoning that are open, by choice and place.
+    pub(crate) thinking: Vec<(u32, u32)>,
     /// A content, reasoning or tool frame was seen: the stream is committed.
     pub committed: bool,
     /// The upstream's own end marker was seen.
@@ -43,14 +45,39 @@ pub struct Seen {
     pub bytes: u64,
     /// Images and sounds that came.
     pub media: u64,
+    /// Of the pieces, those of reasoning.
+    pub thoughts: u64,
+    /// Their bytes.
+    pub thought_bytes: u64,
+    /// The last piece was one of reasoning.
+    pub is_thinking: bool,
 }
 
 impl Seen {
     /// A piece of this many bytes came; an empty one is none.
     pub fn piece(&mut self, bytes: usize) {
+        self.is_thinking &= bytes == 0;
+        self.again(bytes);
+    }
+
+    /// A piece of reasoning came.
+    pub fn thought(&mut self, bytes: usize) {
+        self.is_thinking |= bytes > 0;
         if bytes > 0 {
-            self.pieces = self.pieces.saturating_add(1);
-            self.bytes = self.bytes.saturating_add(bytes as u64);
+            self.again(bytes);
+        }
+    }
+
+    /// A piece came of the same kind as the one before.
+    pub fn again(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.pieces = self.pieces.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        if self.is_thinking {
+            self.thoughts = self.thoughts.saturating_add(1);
+            self.thought_bytes = self.thought_bytes.saturating_add(bytes as u64);
         }
     }
 }
@@ -59,9 +86,8 @@ impl Seen {
     /// A part came whole.
     fn part(&mut self, kind: &PartKind) {
         match kind {
-            PartKind::Text { text, .. }
-            | PartKind::Thinking { text }
-            | PartKind::Refusal { text } => self.piece(text.len()),
+            PartKind::Text { text, .. } | PartKind::Refusal { text } => self.piece(text.len()),
+            PartKind::Thinking { text } => self.thought(text.len()),
             PartKind::ToolCall(call) => self.piece(call.name.len() + call.arguments.len()),
             PartKind::Image { .. } | PartKind::Audio { .. } | PartKind::File { .. } => {
                 self.media = self.media.saturating_add(1);
@@ -120,8 +146,9 @@ impl Tally {
             }
             // Text and thinking open empty; every other part says something
             // by its start.
-            Event::PartOpen { head, .. } => match head {
-                PartHead::Text | PartHead::Thinking { .. } | PartHead::Refusal => {}
+            Event::PartOpen { head, choice, part } => match head {
+                PartHead::Text | PartHead::Refusal => {}
+                PartHead::Thinking { .. } => self.thinking.push((*choice, *part)),
                 PartHead::ToolCall { name, .. } => {
                     self.committed = true;
                     self.seen.piece(name.len());
@@ -131,9 +158,16 @@ impl Tally {
                     self.seen.part(&part.kind);
                 }
             },
-            Event::PartDelta { delta, .. } => {
+            Event::PartDelta {
+                delta,
+                choice,
+                part,
+            } => {
                 self.committed = true;
                 match delta {
+                    Delta::Text(text) if self.thinking.contains(&(*choice, *part)) => {
+                        self.seen.thought(text.len());
+                    }
                     Delta::Text(text) => self.seen.piece(text.len()),
                     Delta::Signature(_) | Delta::Citation(_) => {}
                 }
@@ -145,7 +179,10 @@ impl Tally {
                 self.committed = true;
             }
             Event::ServiceTier(word) => self.take_tier(word),
-            Event::Finish { .. } | Event::PartClose { .. } | Event::Ping => {}
+            Event::PartClose { choice, part } => {
+                self.thinking.retain(|open| *open != (*choice, *part));
+            }
+            Event::Finish { .. } | Event::Ping => {}
             Event::Fault(fault) => self.fault = Some(fault.clone()),
             Event::End => self.ended = true,
         }

@@ -305,6 +305,7 @@ fn a_cap_has_the_name_that_the_server_knows() {
         },
         output_tokens_max: Some(10),
         strip: true,
+        ..Fit::default()
     };
     let cases = [
         (r#"{"a":1,"tollgate":{}}"#, r#"{"a":1,"max_tokens":10}"#),

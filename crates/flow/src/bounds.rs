@@ -19,6 +19,10 @@ pub(crate) struct Bounds {
     pub(crate) choices: u64,
     /// The cap on the output is there for the caller's cost.
     pub(crate) capped_for_cost: bool,
+    /// Most tokens of reasoning of one alternative.
+    pub(crate) reasoning: Option<u64>,
+    /// Whether the model reasoned more than it may was looked at.
+    pub(crate) is_judged: bool,
     /// A bound ended a call to a provider, or its answer, before its end.
     pub(crate) cut: bool,
 }
@@ -61,6 +65,8 @@ pub(crate) enum Reason {
     Cost,
     /// The cap on its output, which the provider did not keep to.
     Cap,
+    /// What the model may reason.
+    Reasoning,
 }
 
 impl Reason {
@@ -70,6 +76,7 @@ impl Reason {
             Self::Latency => "max_latency",
             Self::Cost => "max_cost",
             Self::Cap => "max_tokens",
+            Self::Reasoning => "reasoning_tokens",
         }
     }
 }

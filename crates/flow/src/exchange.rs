@@ -369,6 +369,7 @@ impl Exchange {
         self.record.outcome = outcome;
         self.settled_usage();
         self.price_usage();
+        self.judge_reasoning();
         let tag = self.settle_spending();
         self.settle_key(status, outcome);
         let elapsed_us = self.told_us.unwrap_or_else(|| self.elapsed_us());

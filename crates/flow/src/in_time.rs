@@ -70,6 +70,9 @@ impl Exchange {
             Reason::Cost | Reason::Cap => {
                 told::number("output_tokens_seen", self.guess.output_at_least())
             }
+            Reason::Reasoning => {
+                told::number("reasoning_tokens_seen", self.guess.reasoning_at_least())
+            }
         };
         self.record.decisions.push(Decision {
             stage: "limit".into(),

@@ -30,6 +30,7 @@ mod policy;
 mod prepare;
 mod pricing;
 mod purse;
+mod reasoning;
 mod reply;
 mod rollout;
 mod settled;

@@ -30,6 +30,7 @@ impl Exchange {
                 self.record.outcome = Outcome::Complete;
                 self.settled_usage();
                 self.price_usage();
+                self.judge_reasoning();
                 let mut headers = self.headers(content_type);
                 self.show_cost(&mut headers);
                 self.declare(&losses, &mut headers);
@@ -85,6 +86,7 @@ impl Exchange {
             return Ok(replayed);
         }
         let candidates = self.decide(asking).await?;
+        self.brake_reasoning(asking);
         match self.reserve(asking, candidates).await? {
             Reserved::Go(candidates) => self.try_each(asking, &candidates).await,
             Reserved::Answered(arrived) => Ok(arrived),

@@ -119,6 +119,14 @@ impl Exchange {
             let own = chat.output_tokens_max.unwrap_or(u32::MAX);
             chat.output_tokens_max = Some(own.min(most));
         }
+        if let (Some(most), Task::Chat(chat)) = (self.bounds.reasoning, &mut request.task)
+            && let Some(budget) = chat
+                .reasoning
+                .as_mut()
+                .and_then(|it| it.budget_tokens.as_mut())
+        {
+            *budget = (*budget).min(u32::try_from(most).unwrap_or(u32::MAX));
+        }
         Ok(request)
     }
 
@@ -151,6 +159,7 @@ impl Exchange {
         let fit = Fit {
             quirks,
             output_tokens_max: self.output_cap.filter(|_| is_chat),
+            reasoning_tokens_max: self.bounds.reasoning,
             strip: survey.gateway.is_some(),
         };
         edits.extend(dialect.fit(asking.doc.root(), fit));

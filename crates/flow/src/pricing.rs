@@ -173,12 +173,7 @@ impl Exchange {
 
     /// Fits a candidate into what the caller wants to spend: as it is, or with
     /// a smaller output. `output` is what one answer of all candidates may have.
-    fn fit(
-        &mut self,
-        worst: &Worst,
-        most: Option<Most>,
-        output: &mut u64,
-    ) -> Result<Money, Fault> {
+    fn fit(&mut self, worst: &Worst, most: Option<Most>, output: &mut u64) -> Result<Money, Fault> {
         let unknown = || crate::faults::internal("a price without a bound");
         let asked = worst.bound.output.min(*output);
         let Some(cost) = worst.money(asked) else {

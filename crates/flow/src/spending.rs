@@ -200,7 +200,7 @@ impl Exchange {
     }
 
     /// What the call is counted by.
-    fn subject<'a>(&'a self, attempt: Option<Attempted<'a>>) -> Subject<'a> {
+    pub(crate) fn subject<'a>(&'a self, attempt: Option<Attempted<'a>>) -> Subject<'a> {
         let who = &self.record.who;
         Subject {
             tenant: who.tenant.as_deref().unwrap_or_default(),

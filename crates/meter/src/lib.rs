@@ -6,6 +6,7 @@
 
 pub mod book;
 pub mod bound;
+pub mod brakes;
 pub mod counters;
 pub mod effects;
 pub mod money;
@@ -16,6 +17,7 @@ pub mod subject;
 pub mod window;
 
 pub use book::{Admitted, Book, Breach, Draw, Draws, Level, Refused, Want};
+pub use brakes::ReasoningBrake;
 pub use counters::{Counters, LocalCounters};
 pub use effects::{Reached, reached};
 pub use money::{Money, MoneyError};

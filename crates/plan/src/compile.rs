@@ -156,6 +156,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let policy = policy::compile(document, &mut findings);
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
     let quotas = quotas::compile(document, &models, &mut findings);
+    let reasoning_brakes = brakes::reasoning(document);
     let prices = prices::compile(document, given.sources, &mut findings);
     let counters = counters::compile(document, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
@@ -182,6 +183,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             idempotency,
             policy,
             quotas,
+            reasoning_brakes,
             reservation: document.reservation.into(),
             answers: quotas::answers(document),
             prices,

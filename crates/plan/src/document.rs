@@ -45,8 +45,8 @@ pub use provider::{CredentialsFrom, HttpChoice, ProviderEntry, Providers, Signin
 pub(crate) use provider::{SIGNING_FIELD, dialect_names};
 pub use quota::{
     AnswerEntry, Answers, BrakeEntry, BudgetEntry, DimensionName, ExceptionEntry, InputBound,
-    MeasureName, OnlyEntry, QueueEntry, RateLimitEntry, RepeatsEntry, ReservationEntry,
-    ThresholdEntry, VelocityEntry, WindowName,
+    MeasureName, OnlyEntry, QueueEntry, RateLimitEntry, ReasoningEntry, RepeatsEntry,
+    ReservationEntry, ThresholdEntry, VelocityEntry, WindowName,
 };
 pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
 pub use text::{Bytes, MASK, Millis, Named, SecretText};

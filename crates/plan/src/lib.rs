@@ -38,8 +38,8 @@ pub use interpolate::Sources;
 pub use keep::{Kept, keep};
 pub use load::{Draft, read};
 pub use plan::{
-    LossPolicy, MaxCost, OperationBytes as OperationLimits, Operator, Plan, ProviderPlan, Reservation,
-    Settings, Times,
+    LossPolicy, MaxCost, OperationBytes as OperationLimits, Operator, Plan, ProviderPlan,
+    Reservation, Settings, Times,
 };
 pub use reference::{reference, rule_pages};
 pub use role::Role;

@@ -42,6 +42,8 @@ pub struct Plan {
     pub policy: Policy,
     /// Rate limits and budgets.
     pub quotas: Quotas,
+    /// How much one call may reason.
+    pub reasoning_brakes: Vec<meter::ReasoningBrake>,
     /// Prices, and what is done where none is known.
     pub prices: meter::Prices,
     /// How much is reserved for a call.
@@ -67,6 +69,7 @@ impl Default for Plan {
             idempotency: Idempotency::default(),
             policy: Policy::default(),
             quotas: Quotas::default(),
+            reasoning_brakes: Vec::new(),
             prices: meter::Prices::default(),
             reservation: Reservation::default(),
             answers: BTreeMap::new(),

@@ -20,7 +20,7 @@ impl StreamWatcher for Watcher {
     fn see(&mut self, frame: Frame<'_>, tally: &mut Tally) -> Result<Keep, Fault> {
         let is_delta = frame.event == b"content_block_delta";
         if is_delta && self.before.is(frame.data) {
-            tally.seen.piece(self.before.text_bytes(frame.data));
+            tally.seen.again(self.before.text_bytes(frame.data));
             return Ok(Keep::Pass);
         }
         self.tape
@@ -30,8 +30,8 @@ impl StreamWatcher for Watcher {
         let root = self.tape.root(frame.data);
         if is_delta {
             tally.committed = true;
-            if let Some(text) = text_of(root) {
-                tally.seen.piece(text.text_bytes());
+            if let Some((text, is_thought)) = text_of(root) {
+                count(text, is_thought, tally);
                 self.before.learn(frame.data, text.span());
             }
         } else {
@@ -49,15 +49,23 @@ impl StreamWatcher for Watcher {
     }
 }
 
-/// The text, thinking or piece of arguments in a delta.
-fn text_of(root: Json<'_>) -> Option<Json<'_>> {
+fn count(text: Json<'_>, is_thought: bool, tally: &mut Tally) {
+    match is_thought {
+        true => tally.seen.thought(text.text_bytes()),
+        false => tally.seen.piece(text.text_bytes()),
+    }
+}
+
+/// The text, thinking or piece of arguments in a delta, and whether it is
+/// thinking.
+fn text_of(root: Json<'_>) -> Option<(Json<'_>, bool)> {
     let mut members = root.field("delta")?.members();
     let text = members.find(|member| {
         let is_text = matches!(member.value.kind(), Kind::String | Kind::EscapedString);
         // A signature is no part of what the model wrote.
         is_text && !member.is("type") && !member.is("signature")
     });
-    text.map(|member| member.value)
+    text.map(|member| (member.value, member.is("thinking")))
 }
 
 fn take_tier(told: Json<'_>, tally: &mut Tally) {
@@ -83,15 +91,17 @@ fn note(root: Json<'_>, tally: &mut Tally) -> Result<(), Fault> {
             let block = root.need("content_block")?;
             let kind = block.need_str("type")?;
             tally.committed |= !matches!(&*kind, "text" | "thinking");
-            let words = ["text", "thinking", "name"].map(|key| block.get(key));
-            for text in words.into_iter().flatten() {
-                tally.seen.piece(text.text_bytes());
+            for key in ["text", "thinking", "name"] {
+                if let Some(text) = block.get(key) {
+                    count(text, key == "thinking", tally);
+                }
             }
         }
         "content_block_delta" => {
             tally.committed = true;
-            let text = text_of(root).map_or(0, |text| text.text_bytes());
-            tally.seen.piece(text);
+            if let Some((text, is_thought)) = text_of(root) {
+                count(text, is_thought, tally);
+            }
         }
         "message_delta" => {
             if let Some(told) = root.field("usage") {

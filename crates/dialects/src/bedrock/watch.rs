@@ -3,7 +3,7 @@
 use contract::Fault;
 
 use super::{fault, finish, usage};
-use crate::dialect::{Keep, StreamWatcher, Tally};
+use crate::dialect::{Keep, Seen, StreamWatcher, Tally};
 use crate::fold;
 use crate::framing::{Frame, FrameKind};
 use crate::json::{self, Json, Rules, Tape, blame_provider};
@@ -29,7 +29,7 @@ impl StreamWatcher for Watcher {
             // how much text they bore.
             b"contentBlockDelta" => {
                 tally.committed = true;
-                tally.seen.piece(text_bytes(self.tape.root(frame.data)));
+                count(self.tape.root(frame.data), &mut tally.seen);
             }
             b"contentBlockStart" => {
                 tally.committed = true;
@@ -59,14 +59,17 @@ impl StreamWatcher for Watcher {
     }
 }
 
-/// Bytes of the text, reasoning or piece of arguments in a delta.
-fn text_bytes(root: Json<'_>) -> usize {
-    let text = root.field("delta").and_then(|delta| {
-        let reasoning = || delta.field("reasoningContent")?.field("text");
-        let input = || delta.field("toolUse")?.field("input");
-        delta.field("text").or_else(reasoning).or_else(input)
-    });
-    text.map_or(0, |text| text.text_bytes())
+/// Counts the text, reasoning or piece of arguments in a delta.
+fn count(root: Json<'_>, seen: &mut Seen) {
+    let Some(delta) = root.field("delta") else {
+        return;
+    };
+    let bytes = |text: Option<Json<'_>>| text.map_or(0, |text| text.text_bytes());
+    let input = || delta.field("toolUse")?.field("input");
+    match delta.field("reasoningContent") {
+        Some(reasoning) => seen.thought(bytes(reasoning.field("text"))),
+        None => seen.piece(bytes(delta.field("text").or_else(input))),
+    }
 }
 
 fn note(event: &[u8], root: Json<'_>, stopped: &mut bool, tally: &mut Tally) -> Result<(), Fault> {

@@ -15,6 +15,15 @@ const AUTOMATIC: i64 = -1;
 /// Where the configuration stands in a request.
 const AT: &str = "generationConfig.thinkingConfig";
 
+/// Where a body says how many tokens the model may think for, if it does.
+pub(super) fn budget(body: Json<'_>) -> Option<(Json<'_>, u64)> {
+    let field = |object, name| names::field(object, name).ok().flatten();
+    let config = field(body, "generationConfig")?;
+    let budget = field(field(config, "thinkingConfig")?, "thinkingBudget")?;
+    let tokens = u64::try_from(names::whole(budget)?).ok()?;
+    Some((budget, tokens))
+}
+
 /// Reads a `thinkingConfig`.
 pub(super) fn read(config: Json<'_>, extras: &mut Extras) -> Result<Reasoning, Fault> {
     let mut reasoning = Reasoning::default();

@@ -7,7 +7,7 @@ use super::{answer, fault, finish, usage};
 use crate::dialect::{Keep, Seen, StreamWatcher, Tally};
 use crate::fold;
 use crate::framing::Frame;
-use crate::json::{self, Json, Rules, Tape, blame_provider};
+use crate::json::{self, Json, Kind, Rules, Tape, blame_provider};
 
 /// Watches one stream.
 #[derive(Debug, Default)]
@@ -100,11 +100,18 @@ pub(super) fn note(
     Ok(())
 }
 
+fn is_true(value: Json<'_>) -> bool {
+    value.kind() == Kind::True
+}
+
 /// Counts what a part says.
 fn count(part: Json<'_>, seen: &mut Seen) {
     for member in part.members() {
         let value = member.value;
         match &*member.name_bytes() {
+            b"text" if part.field("thought").is_some_and(is_true) => {
+                seen.thought(value.text_bytes());
+            }
             b"text" => seen.piece(value.text_bytes()),
             b"functionCall" => {
                 let name = value.get("name").map_or(0, |name| name.text_bytes());

@@ -154,7 +154,7 @@ impl StreamWatcher for Watcher {
             return Ok(Keep::Pass);
         }
         if self.before.is(data) {
-            tally.seen.piece(self.before.text_bytes(data));
+            tally.seen.again(self.before.text_bytes(data));
             return Ok(Keep::Pass);
         }
         self.tape.rescan(data, &Rules::ANSWER).map_err(|flaw| {
@@ -267,7 +267,7 @@ fn count(delta: Json<'_>, seen: &mut Seen) {
             _ => {}
         }
     }
-    seen.piece(thought);
+    seen.thought(thought);
 }
 
 fn count_call(said: Json<'_>, seen: &mut Seen) {

@@ -203,6 +203,9 @@ fn count(kind: &str, content: Json<'_>, seen: &mut Seen) {
             let name = content.get("name");
             seen.piece(name.map_or(0, |name| name.text_bytes()));
         }
+        _ if kind.starts_with("response.reasoning") && kind.ends_with(".delta") => {
+            seen.thought(content.text_bytes());
+        }
         _ if kind.ends_with(".delta") => seen.piece(content.text_bytes()),
         _ => {}
     }

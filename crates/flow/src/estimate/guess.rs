@@ -35,6 +35,7 @@ impl Guess {
             pieces,
             bytes,
             media,
+            ..
         } = self.seen;
         let by_bytes = bytes.div_ceil(BYTES_PER_TOKEN);
         let by_pieces = pieces.min(bytes.div_ceil(PIECE_BYTES_MIN));
@@ -46,9 +47,18 @@ impl Guess {
     /// Output tokens that there are at least, as good as surely.
     pub(crate) fn output_at_least(&self) -> u64 {
         let Seen { pieces, bytes, .. } = self.seen;
-        let by_pieces = pieces.min(bytes.div_ceil(PIECE_BYTES_MIN));
-        by_pieces.max(bytes / BYTES_PER_TOKEN_MAX)
+        at_least(pieces, bytes)
     }
+
+    /// Reasoning tokens that there are at least, as good as surely.
+    pub(crate) fn reasoning_at_least(&self) -> u64 {
+        at_least(self.seen.thoughts, self.seen.thought_bytes)
+    }
+}
+
+fn at_least(pieces: u64, bytes: u64) -> u64 {
+    let by_pieces = pieces.min(bytes.div_ceil(PIECE_BYTES_MIN));
+    by_pieces.max(bytes / BYTES_PER_TOKEN_MAX)
 }
 
 /// Output tokens of a whole answer.

@@ -4,7 +4,7 @@
 //!
 //! The bounds: the caller's time; the caller's cost and the cap on the output,
 //! which hold before the call, and here against a provider that goes on
-//! beyond the cap.
+//! beyond the cap; what a model may reason.
 
 use std::task::{Context, Poll};
 
@@ -34,6 +34,8 @@ pub(super) struct Limit {
     cap: Option<u64>,
     /// What that cap is for.
     cap_for: Reason,
+    /// Most tokens of reasoning, of all alternatives together.
+    reasoning: Option<u64>,
 }
 
 /// What is counted here may be this far beyond a cap: counts of pieces are no
@@ -49,7 +51,10 @@ impl Limit {
         let cap = exchange.output_cap;
         let told = stream.sight.tally.told().unwrap_or_default();
         let affordable = exchange.output_within_cost(&exchange.with_input(told));
-        if timer.is_none() && cap.is_none() && affordable.is_none() {
+        let choices = exchange.bounds.choices.max(1);
+        let reasoning = exchange.bounds.reasoning;
+        let has_caps = cap.is_some() || affordable.is_some() || reasoning.is_some();
+        if timer.is_none() && !has_caps {
             return None;
         }
         let dialect = exchange.dialect;
@@ -62,7 +67,8 @@ impl Limit {
                 true => Reason::Cost,
                 false => Reason::Cap,
             },
-            cap: cap.map(|cap| cap.saturating_mul(exchange.bounds.choices.max(1))),
+            cap: cap.map(|cap| cap.saturating_mul(choices)),
+            reasoning: reasoning.map(|most| most.saturating_mul(choices)),
         }))
     }
 
@@ -84,19 +90,24 @@ impl Limit {
     fn overrun(&self, stream: &Streaming) -> Option<Reason> {
         let tally = &stream.sight.tally;
         let told = tally.usage.filter(|told| told.source.has_output());
+        let reasoned = told.map_or(0, |told| told.reasoning);
         let told = told.map_or(0, |told| told.output_total());
-        let seen = tally.seen;
-        let seen = Guess {
-            seen,
+        let guess = Guess {
+            seen: tally.seen,
             ..Guess::default()
         };
-        let seen = seen.output_at_least();
+        let seen = guess.output_at_least();
+        let thought = guess.reasoning_at_least();
+        let is_brooding = |most| reasoned > most || thought > with_margin(most);
         let is_dear = |most| told > most || seen > with_margin(most);
         let is_long = |most| told.max(seen) > with_margin(most);
         match (self.affordable, self.cap) {
             (Some(most), _) if is_dear(most) => Some(Reason::Cost),
             (_, Some(most)) if is_long(most) => Some(self.cap_for),
-            (Some(_) | None, _) => None,
+            (Some(_) | None, _) => {
+                let most = self.reasoning.filter(|most| is_brooding(*most));
+                most.map(|_| Reason::Reasoning)
+            }
         }
     }
 }

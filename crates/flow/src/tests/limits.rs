@@ -1,6 +1,8 @@
 //! Bounds of one call: its time, its cost, the cap on its output, on every
 //! front door, for streams that pass and streams that are translated.
 
+mod reasoning;
+
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 

@@ -3,19 +3,22 @@
 
 use std::sync::Arc;
 
-use meter::{Dimension, Hold, Measure, Pace, Quota, QuotaKind, QuotaSpec, Scope, Usual, Window};
+use meter::{
+    Dimension, Hold, Measure, Pace, Quota, QuotaKind, QuotaSpec, ReasoningBrake, Scope, Usual,
+    Window,
+};
 
 use super::Findings;
 use super::quotas::{check_length, hold, limit, scope};
-use crate::document::{BrakeEntry, RepeatsEntry, VelocityEntry};
+use crate::document::{BrakeEntry, Document, RepeatsEntry, VelocityEntry};
 
 /// The quotas of a brake.
 pub(super) fn compile(entry: &BrakeEntry, path: &str, findings: &mut Findings) -> Vec<QuotaSpec> {
-    if entry.velocity.is_none() && entry.repeats.is_none() {
+    if entry.velocity.is_none() && entry.repeats.is_none() && entry.reasoning.is_none() {
         findings.error(
             path,
             "it does not say what it looks at",
-            "add `velocity`, `repeats`, or both",
+            "add `velocity`, `repeats` or `reasoning`",
         );
     }
     let Some(scope) = scope(&entry.by, &entry.only, path, findings) else {
@@ -50,6 +53,28 @@ pub(super) fn compile(entry: &BrakeEntry, path: &str, findings: &mut Findings) -
     let repeats = entry.repeats;
     let repeats = repeats.and_then(|it| repeats_of(it, &base, path, findings));
     velocity.into_iter().flatten().chain(repeats).collect()
+}
+
+/// The brakes that look at one call by itself.
+pub(super) fn reasoning(document: &Document) -> Vec<ReasoningBrake> {
+    let mut brakes = Vec::new();
+    for entry in &document.brakes {
+        let Some(reasoning) = entry.reasoning else {
+            continue;
+        };
+        // What is wrong about its scope was found with the other brakes.
+        let scope = scope(&entry.by, &entry.only, "", &mut Findings::default());
+        let (Some(scope), Some(hold)) = (scope, hold(entry.mode)) else {
+            continue;
+        };
+        brakes.push(ReasoningBrake {
+            name: entry.name.as_str().into(),
+            scope,
+            hold,
+            tokens: reasoning.tokens,
+        });
+    }
+    brakes
 }
 
 /// The counter of what is usual, and the limit that follows it.

@@ -114,6 +114,21 @@ pub struct BrakeEntry {
     /// So many nearly identical requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<RepeatsEntry>,
+    /// So much reasoning in one call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<ReasoningEntry>,
+}
+
+/// The most that a model may reason in one call. A larger budget that the
+/// caller names is lowered; a stream that goes on reasoning ends with the
+/// reason `length`; a whole answer passes, and is told in the record.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReasoningEntry {
+    /// Reasoning tokens of one answer; at least the smallest budget that every
+    /// provider takes.
+    #[schemars(range(min = 1_024))]
+    pub tokens: u64,
 }
 
 fn of_key() -> Vec<DimensionName> {

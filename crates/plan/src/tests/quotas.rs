@@ -210,13 +210,31 @@ fn a_brake_is_a_limit_that_follows_the_usual() {
     // A day of 288 dollars is a dollar in five minutes; ten times that.
     let limit = usual.limit(288_000_000_000);
     assert!((9_999_000_000..=10_000_000_000).contains(&limit), "{limit}");
+    let thinking = |tokens: u32| {
+        format!(
+            "providers: {{sandbox: {{}}}}\nbrakes:\n- name: a\n  mode: shadow\n  only: {{app: \
+             [bot]}}\n  reasoning: {{tokens: {tokens}}}\n"
+        )
+    };
+    let text = thinking(1_024);
+    let (_, compiled) = try_with(&text, &Fake::new(&[], &[])).expect("a plan");
+    let plan = compiled.plan;
+    let [brake] = plan.reasoning_brakes.as_slice() else {
+        panic!("{:?}", plan.reasoning_brakes);
+    };
+    assert_eq!((brake.tokens, brake.hold), (1_024, meter::Hold::Shadow));
+    assert!(!brake.scope.takes(&subject));
+    check(
+        &thinking(1_023),
+        &[(6, 23, "1023 is too small", "write 1024 or more")],
+    );
     check(
         "providers: {sandbox: {}}\nbrakes:\n- {name: a}\n",
         &[(
             3,
             3,
             "it does not say what it looks at",
-            "add `velocity`, `repeats`, or both",
+            "add `velocity`, `repeats` or `reasoning`",
         )],
     );
 }

@@ -90,7 +90,11 @@ fn outcome(order: MaxCost, most: &str) -> (String, Option<u64>) {
     let got = call_at_most(&world, most, &HI_100.replace("\"m\"", "\"two\""));
     if got.status != 200 {
         assert!(world.sent().is_empty());
-        assert!(got.body.contains("more than its `max_cost`"), "{}", got.body);
+        assert!(
+            got.body.contains("more than its `max_cost`"),
+            "{}",
+            got.body
+        );
         return (got.status.to_string(), None);
     }
     let cap = cap(&world.sent()[0]);
