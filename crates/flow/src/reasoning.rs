@@ -82,7 +82,6 @@ impl Exchange {
                     told::number("reasoning_tokens", took),
                     told::number("reasoning_tokens_max", most),
                 ],
-                ..Decision::default()
             });
         }
     }
