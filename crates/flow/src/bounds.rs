@@ -67,6 +67,8 @@ pub(crate) enum Reason {
     Cap,
     /// What the model may reason.
     Reasoning,
+    /// A limit or budget that holds no more of it.
+    Budget,
 }
 
 impl Reason {
@@ -77,6 +79,7 @@ impl Reason {
             Self::Cost => "max_cost",
             Self::Cap => "max_tokens",
             Self::Reasoning => "reasoning_tokens",
+            Self::Budget => "budget",
         }
     }
 }

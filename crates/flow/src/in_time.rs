@@ -67,7 +67,7 @@ impl Exchange {
     pub(crate) fn note_limit(&mut self, verdict: &'static str, reason: Reason) {
         let reading = match reason {
             Reason::Latency => told::number("max_latency_ms", self.bounds.latency_ms),
-            Reason::Cost | Reason::Cap => {
+            Reason::Cost | Reason::Cap | Reason::Budget => {
                 told::number("output_tokens_seen", self.guess.output_at_least())
             }
             Reason::Reasoning => {

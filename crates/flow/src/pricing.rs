@@ -235,7 +235,7 @@ impl Exchange {
 
     /// The bound of a call, by what its body speaks of. Where nothing may be
     /// underrated, everything is taken to be possible.
-    fn cost_bound(&self, asking: &Asking<'_>, amounts: &Amounts) -> Bound {
+    pub(crate) fn cost_bound(&self, asking: &Asking<'_>, amounts: &Amounts) -> Bound {
         let choices = u64::from(asking.survey.choices.max(1));
         let plain = Bound {
             choices,

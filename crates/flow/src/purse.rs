@@ -2,11 +2,14 @@
 //!
 //! Deliberately not here: when it is taken and settled (`spending`).
 
+pub(crate) mod slices;
 pub(crate) mod told;
 
 use evidence::Reservation;
 use meter::{Admitted, Amounts, Draw, QuotaKind};
 use store::Tag;
+
+use slices::Terms;
 
 /// What a call holds of limits and budgets.
 #[derive(Default)]
@@ -15,6 +18,8 @@ pub(crate) struct Purse {
     pub(crate) draws: Vec<(Draw, Option<u32>)>,
     /// The worst case that was reserved.
     pub(crate) bound: Amounts,
+    /// What the output is reserved by, where it is done in slices.
+    pub(crate) slices: Option<Terms>,
     /// What is told of rate limits.
     pub(crate) shown: Vec<told::Shown>,
     /// The row of the table of calls under way.

@@ -15,6 +15,7 @@ mod effects;
 mod fingerprint;
 pub(crate) mod lines;
 mod queue;
+mod slices;
 
 use std::sync::Arc;
 
@@ -141,27 +142,29 @@ impl Exchange {
         sizes: Sizes,
     ) -> Result<(), Result<Refused, Fault>> {
         let plan = self.plan.clone();
-        let mut bound = match sizes.tokens || sizes.cost {
+        let mut whole = match sizes.tokens || sizes.cost {
             true => self.worst_case(asking, candidates),
             false => Amounts::default(),
         };
         // Whoever names a cost wants to be near it.
         if self.has_max_cost() && !plan.reservation.strict {
             let words = self.count_words(asking).map_err(Err)?;
-            bound.input = bound.input.min(words);
+            whole.input = whole.input.min(words);
         }
         if sizes.cost {
-            let priced = self.priced(asking, candidates, &mut bound, sizes.every_price);
+            let priced = self.priced(asking, candidates, &mut whole, sizes.every_price);
             priced.map_err(Err)?;
         }
+        let (mut bound, mut slices) = self.first_slice(asking, candidates, whole);
         let admitted = match self.admit_caller(&plan, &bound).await {
             Err(Refused::Breached(breaches)) if self.may_count_again(&breaches) => {
                 let words = self.count_words(asking).map_err(Err)?;
-                bound.input = bound.input.min(words);
+                whole.input = whole.input.min(words);
                 if sizes.cost {
-                    let priced = self.priced(asking, candidates, &mut bound, sizes.every_price);
+                    let priced = self.priced(asking, candidates, &mut whole, sizes.every_price);
                     priced.map_err(Err)?;
                 }
+                (bound, slices) = self.first_slice(asking, candidates, whole);
                 self.admit_caller(&plan, &bound).await
             }
             other => other,
@@ -170,6 +173,7 @@ impl Exchange {
         self.note_breaches(&admitted.would_refuse);
         self.spending = Some(Box::new(Purse {
             bound,
+            slices,
             ..Purse::default()
         }));
         self.take_admitted(admitted, None).map_err(Err)
@@ -177,7 +181,11 @@ impl Exchange {
 
     /// Holds what was admitted, or nothing of it where it cannot be written
     /// down.
-    fn take_admitted(&mut self, admitted: Admitted, attempt: Option<u32>) -> Result<(), Fault> {
+    pub(crate) fn take_admitted(
+        &mut self,
+        admitted: Admitted,
+        attempt: Option<u32>,
+    ) -> Result<(), Fault> {
         let now_us = self.now_us();
         let spending = self.spending.get_or_insert_default();
         let before = spending.draws.len();
@@ -504,6 +512,9 @@ impl Exchange {
             let actual = amounts.of(draw.measure);
             settled.push((draw, attempt, actual));
         }
+        if spending.slices.is_some() {
+            slices::share_out(&mut settled);
+        }
         let pairs = settled.iter();
         self.flow
             .counters
@@ -550,7 +561,7 @@ impl Exchange {
 
     /// Puts what was or would have been refused into the record, the metrics
     /// and the warnings.
-    fn note_breaches(&mut self, breaches: &[Breach]) {
+    pub(crate) fn note_breaches(&mut self, breaches: &[Breach]) {
         for breach in breaches {
             let verdict = match breach.hold {
                 Hold::Shadow => "would_deny",

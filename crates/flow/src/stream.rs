@@ -22,6 +22,7 @@ use store::Ticket;
 
 use crate::approval::Asking as Aside;
 use crate::asking::Asking;
+use crate::bounds::Reason;
 use crate::cut_off::CutOff;
 use crate::exchange::Exchange;
 use crate::faults::{too_slow, wire_fault};
@@ -30,11 +31,13 @@ use crate::reply::{Cut, Reply, ReplyBody, ReplyStream};
 
 mod hold;
 mod limit;
+mod slices;
 mod through;
 mod watched;
 
 use hold::Hold;
 use limit::Limit;
+use slices::{Leave, Slices};
 use through::{Looking, Sight, Through};
 
 pub(crate) use watched::Watching;
@@ -404,6 +407,7 @@ impl Streaming {
         let cut_off = life.map(|life| CutOff::new(life, exchange.flow.clock.clone()));
         let going = Going {
             limit: Limit::of(&exchange, &self),
+            slices: Slices::of(&exchange),
             stream: self,
             exchange,
             cut_off,
@@ -431,6 +435,8 @@ struct Going {
     cut_off: Option<CutOff>,
     /// The bounds that the call has, if it has some.
     limit: Option<Box<Limit>>,
+    /// What is reserved of it, where that is done in slices.
+    slices: Option<Box<Slices>>,
     /// How many losses the head of the answer declared.
     declared: usize,
     /// The question to people that the answer ends with.
@@ -525,6 +531,11 @@ impl ReplyStream for Going {
             }
             if let Some(reason) = self.overrun() {
                 return self.shorten(reason);
+            }
+            match self.poll_slices(cx) {
+                Leave::Granted => {}
+                Leave::Asking => break,
+                Leave::Refused => return self.shorten(Reason::Budget),
             }
             if self.stream.is_full() {
                 break;

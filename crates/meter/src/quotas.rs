@@ -108,8 +108,33 @@ impl Quotas {
         subject: &Subject<'_>,
         amounts: &Amounts,
     ) -> Result<Wants<'q>, TooMany> {
+        self.wants_of(subject, amounts, |_| true)
+    }
+
+    /// What a call wants that goes on beyond what was reserved for it: more
+    /// output, and what that costs. It is no further request.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn wants_more<'q>(
+        &'q self,
+        subject: &Subject<'_>,
+        amounts: &Amounts,
+    ) -> Result<Wants<'q>, TooMany> {
+        self.wants_of(subject, amounts, |measure| match measure {
+            Measure::OutputTokens | Measure::Tokens | Measure::Cost => true,
+            Measure::Requests | Measure::InputTokens | Measure::Concurrency => false,
+        })
+    }
+
+    fn wants_of<'q>(
+        &'q self,
+        subject: &Subject<'_>,
+        amounts: &Amounts,
+        counts: impl Fn(Measure) -> bool,
+    ) -> Result<Wants<'q>, TooMany> {
         let mut wants = Wants::new();
-        for quota in self.about(subject) {
+        for quota in self.about(subject).filter(|quota| counts(quota.measure)) {
             if wants.len() == DRAWS_MAX {
                 return Err(TooMany);
             }

@@ -234,6 +234,8 @@ pub struct Reservation {
     pub strict: bool,
     /// What is done about a call whose worst case exceeds its `max_cost`.
     pub max_cost: MaxCost,
+    /// Output tokens of a stream that are reserved at a time; `None`: all.
+    pub stream_slice: Option<u32>,
 }
 
 /// What is done, in this order, about a call whose worst case exceeds what its
@@ -279,6 +281,7 @@ impl Default for Reservation {
             output_tokens: 8_192,
             strict: false,
             max_cost: MaxCost::default(),
+            stream_slice: None,
         }
     }
 }

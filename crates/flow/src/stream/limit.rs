@@ -53,8 +53,10 @@ impl Limit {
         let affordable = exchange.output_within_cost(&exchange.with_input(told));
         let choices = exchange.bounds.choices.max(1);
         let reasoning = exchange.bounds.reasoning;
+        let purse = exchange.spending.as_ref();
+        let is_sliced = purse.is_some_and(|purse| purse.slices.is_some());
         let has_caps = cap.is_some() || affordable.is_some() || reasoning.is_some();
-        if timer.is_none() && !has_caps {
+        if timer.is_none() && !has_caps && !is_sliced {
             return None;
         }
         let dialect = exchange.dialect;

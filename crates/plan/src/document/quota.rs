@@ -365,6 +365,12 @@ pub struct ReservationEntry {
     /// `max_cost`. What helps nothing ends in a refusal that names what is
     /// missing.
     pub max_cost: MaxCostOrder,
+    /// A stream reserves so many output tokens at a time, instead of all that
+    /// it may have, and more while it goes on. One that gets no more ends with
+    /// the reason `length`. Default: all at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 64, max = 1_000_000))]
+    pub stream_slice: Option<u32>,
 }
 
 impl Default for ReservationEntry {
@@ -377,6 +383,7 @@ impl Default for ReservationEntry {
                 false => InputBound::Estimate,
             },
             max_cost: MaxCostOrder::default(),
+            stream_slice: known.stream_slice,
         }
     }
 }
@@ -393,6 +400,7 @@ impl From<ReservationEntry> for Reservation {
                 MaxCostOrder::Cheaper => MaxCost::Cheaper,
                 MaxCostOrder::Refuse => MaxCost::Refuse,
             },
+            stream_slice: entry.stream_slice,
         }
     }
 }
