@@ -7,6 +7,7 @@
 //! for each struct, and a golden fixture holds them.
 
 mod read;
+mod skip;
 mod write;
 
 use crate::id::RequestId;

@@ -102,6 +102,8 @@ pub struct Exchange {
     pub(crate) degraded: Option<&'static str>,
     /// The caller asked for usage in the stream, or its dialect always has it.
     pub(crate) stream_usage: bool,
+    /// What it took is priced.
+    pub(crate) is_priced: bool,
     slot: Option<Slot>,
     _live: InFlight,
 }
@@ -194,6 +196,7 @@ impl Flow {
             instead: None,
             degraded: None,
             stream_usage: false,
+            is_priced: false,
             slot: None,
             _live: self.evidence.meter().enter(),
         });

@@ -82,14 +82,18 @@ impl Worst {
 impl Exchange {
     /// The price of a model at a provider, for this caller and call.
     pub(crate) fn price(&self, provider: &ProviderPlan, model: &str) -> Result<Found, NoPrice> {
-        self.plan.prices.of(&Query {
+        self.plan.prices.of(&self.price_query(provider, model))
+    }
+
+    fn price_query<'a>(&'a self, provider: &'a ProviderPlan, model: &'a str) -> Query<'a> {
+        Query {
             provider: &provider.name,
             kind: provider.kind.name,
             model,
             region: provider.account.region.as_deref(),
             tenant: self.record.who.tenant.as_deref(),
             at_s: self.record.arrived_us / 1_000_000,
-        })
+        }
     }
 
     /// The most that a call costs at the candidates that have a price and fit
@@ -277,7 +281,7 @@ impl Exchange {
     /// Prices what the call and its attempts took. Called once the usage is
     /// settled; a second call changes nothing.
     pub(crate) fn price_usage(&mut self) {
-        if self.record.cost_nanos.is_some() || !is_priced(self.route.operation) {
+        if std::mem::replace(&mut self.is_priced, true) || !is_priced(self.route.operation) {
             return;
         }
         let served = self.record.attempts.iter().position(|it| it.committed);
@@ -297,7 +301,8 @@ impl Exchange {
             let Some(provider) = providers.find(|it| it.name == attempt.provider) else {
                 continue;
             };
-            let found = self.price(provider, &attempt.model).ok();
+            let query = self.price_query(provider, &attempt.model);
+            let found = plan.prices.known(&query);
             let told = usage.told_cost_nanos.map(|nanos| {
                 let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
                 (Money(nanos), None)

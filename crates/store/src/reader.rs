@@ -137,8 +137,11 @@ impl Reader {
         let Some((first, segment)) = &mut self.current else {
             return Ok(None);
         };
-        let path = segment::path(&self.dir, *first);
-        let step = segment.step().map_err(io_error(&path))?;
+        // Its path is only put together where something failed.
+        let step = segment.step().map_err(|error| {
+            let path = segment::path(&self.dir, *first);
+            io_error(&path)(error)
+        })?;
         match step {
             Step::Damaged { offset, why } => Err(ReadError::Damaged {
                 segment: *first,

@@ -183,7 +183,7 @@ pub(super) fn rows(d: In) -> Result<(RequestId, Vec<Reservation>), Error> {
         match key {
             key::ID => id = Some(RequestId::from_bytes(fixed(d)?)),
             key::RESERVATIONS => rows = list(d, reservation)?,
-            _ => d.skip()?,
+            _ => super::skip::over(d)?,
         }
         Ok(())
     })?;

@@ -319,19 +319,21 @@ impl Prices {
     /// # Errors
     /// There is no price, and the policy is to refuse.
     pub fn of(&self, query: &Query<'_>) -> Result<Found, NoPrice> {
-        if let Some(found) = self.book.find(query) {
-            return Ok(found);
-        }
-        match &self.unknown {
-            Unknown::Ceiling(price) => Ok(Found {
+        self.known(query).ok_or_else(|| NoPrice {
+            provider: query.provider.to_owned(),
+            model: query.model.to_owned(),
+        })
+    }
+
+    /// The same where nobody asks why there is none.
+    pub fn known(&self, query: &Query<'_>) -> Option<Found> {
+        self.book.find(query).or_else(|| match &self.unknown {
+            Unknown::Ceiling(price) => Some(Found {
                 price: price.clone(),
                 layer: Layer::Ceiling,
                 matched: Matched::Pattern,
             }),
-            Unknown::Refuse => Err(NoPrice {
-                provider: query.provider.to_owned(),
-                model: query.model.to_owned(),
-            }),
-        }
+            Unknown::Refuse => None,
+        })
     }
 }

@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use contract::glob;
 
@@ -33,7 +33,16 @@ const NAME_BYTES_MAX: usize = 256;
 pub struct Catalog {
     sources: Vec<Source>,
     digest: [u8; 32],
-    shelves: HashMap<Box<str>, Shelf>,
+    shelves: HashMap<Box<str>, Kept>,
+}
+
+/// The prices of a kind of provider, read or yet to be read. Nobody has
+/// providers of all kinds, and thousands of prices take megabytes.
+#[derive(Default)]
+struct Kept {
+    shelf: OnceLock<Shelf>,
+    /// Its lines in the built-in catalog; none where it is read.
+    unread: Vec<&'static str>,
 }
 
 /// In short: it has thousands of lines.
@@ -100,11 +109,16 @@ struct Row {
     sheet: Arc<Sheet>,
 }
 
-/// The built-in catalog; read once per process.
-pub(super) static BUILT_IN: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
-    let text = include_str!("../../catalog/prices.txt");
-    Arc::new(Catalog::parse(text).expect("a test reads the catalog"))
-});
+/// The text of the built-in catalog.
+const BUILT_IN_TEXT: &str = include_str!("../../catalog/prices.txt");
+
+/// The built-in catalog; each kind of provider is read when it is first asked
+/// for.
+pub(super) static BUILT_IN: LazyLock<Arc<Catalog>> =
+    LazyLock::new(|| Arc::new(Catalog::unread(BUILT_IN_TEXT)));
+
+/// What a text says is known to be right: a test reads all of it.
+const TESTED: &str = "a test reads the catalog";
 
 impl Catalog {
     /// The catalog that the program comes with.
@@ -124,11 +138,9 @@ impl Catalog {
                 format!("the file is longer than {BYTES_MAX} bytes"),
             )]);
         }
-        let lines = text
-            .lines()
-            .enumerate()
-            .map(|(nth, line)| (nth + 1, line.trim()));
-        let mut lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let lines = text.lines().enumerate();
+        let lines = lines.map(|(nth, line)| (nth + 1, line));
+        let mut lines = lines.filter_map(|(nth, line)| Some((nth, said(line)?)));
         match lines.next() {
             Some((_, FORMAT)) => {}
             found => {
@@ -139,14 +151,7 @@ impl Catalog {
                 )]);
             }
         }
-        let mut reader = Reader {
-            catalog: Self {
-                sources: Vec::new(),
-                digest: *blake3::hash(text.as_bytes()).as_bytes(),
-                shelves: HashMap::new(),
-            },
-            kind: None,
-        };
+        let mut reader = Reader::default();
         let mut faults = Vec::new();
         for (nth, line) in lines {
             if let Err(what) = reader.line(line) {
@@ -156,11 +161,58 @@ impl Catalog {
                 }
             }
         }
-        if faults.is_empty() {
-            Ok(reader.done())
-        } else {
-            Err(faults)
+        if !faults.is_empty() {
+            return Err(faults);
         }
+        let (sources, shelves) = reader.done();
+        let kept = |shelf| Kept {
+            shelf: OnceLock::from(shelf),
+            unread: Vec::new(),
+        };
+        Ok(Self {
+            sources,
+            digest: *blake3::hash(text.as_bytes()).as_bytes(),
+            shelves: shelves.map(|(kind, shelf)| (kind, kept(shelf))).collect(),
+        })
+    }
+
+    /// A table of which only the heads are read.
+    fn unread(text: &'static str) -> Self {
+        let mut reader = Reader::default();
+        let mut shelves = HashMap::<Box<str>, Kept>::new();
+        // What stands in front of the first provider, and each with its lines.
+        let mut parts = text.split("\nprovider ");
+        let head = parts.next().unwrap_or_default();
+        for line in head.lines().filter_map(said).skip(1) {
+            reader.line(line).expect(TESTED);
+        }
+        for part in parts {
+            let kind = part.split_whitespace().next().expect(TESTED);
+            let kept = shelves.entry(kind.into()).or_default();
+            kept.unread.push(part);
+        }
+        Self {
+            sources: reader.done().0,
+            digest: *blake3::hash(text.as_bytes()).as_bytes(),
+            shelves,
+        }
+    }
+
+    /// The prices of a kind.
+    fn shelf(&self, kind: &str) -> Option<&Shelf> {
+        let kept = self.shelves.get(kind)?;
+        Some(kept.shelf.get_or_init(|| {
+            let mut reader = Reader::default();
+            for part in &kept.unread {
+                let (provider, rows) = part.split_once('\n').unwrap_or((part, ""));
+                reader.provider(provider).expect(TESTED);
+                for line in rows.lines().filter_map(said) {
+                    reader.line(line).expect(TESTED);
+                }
+            }
+            let mut shelves = reader.done().1;
+            shelves.next().map(|(_, shelf)| shelf).unwrap_or_default()
+        }))
     }
 
     /// Where its prices come from.
@@ -183,7 +235,10 @@ impl Catalog {
     /// All prices, by kind, model, region and date.
     pub fn listed(&self) -> Vec<Listed<'_>> {
         let mut all: Vec<Listed<'_>> = Vec::new();
-        for (kind, shelf) in &self.shelves {
+        for kind in self.shelves.keys() {
+            let Some(shelf) = self.shelf(kind) else {
+                continue;
+            };
             let patterns = shelf.patterns.iter().map(|(name, rows)| (name, rows));
             for (model, rows) in shelf.names.iter().chain(patterns) {
                 all.extend(rows.iter().map(|row| Listed {
@@ -202,11 +257,11 @@ impl Catalog {
 
     /// The price of a model, if there is one at that time.
     pub(super) fn find(&self, wanted: &Wanted<'_>) -> Option<(Arc<Sheet>, Matched)> {
-        let shelf = self.shelves.get(wanted.kind)?;
+        let shelf = self.shelf(wanted.kind)?;
         if let Some(found) = shelf.find(wanted) {
             return Some(found);
         }
-        let others = shelf.also.iter().filter_map(|kind| self.shelves.get(kind));
+        let others = shelf.also.iter().filter_map(|kind| self.shelf(kind));
         let mut found = others.filter_map(|shelf| shelf.find(wanted));
         found.next().map(|(sheet, _)| (sheet, Matched::Variant))
     }
@@ -309,8 +364,16 @@ fn without_date(name: &str) -> &str {
     }
 }
 
+/// A line, if it says something.
+fn said(line: &str) -> Option<&str> {
+    let line = line.trim();
+    (!line.is_empty() && !line.starts_with('#')).then_some(line)
+}
+
+#[derive(Default)]
 struct Reader {
-    catalog: Catalog,
+    sources: Vec<Source>,
+    shelves: HashMap<Box<str>, Shelf>,
     kind: Option<Box<str>>,
 }
 
@@ -329,7 +392,7 @@ impl Reader {
         let [name, version, licence, address] = parts[..] else {
             return Err("write `source NAME VERSION LICENCE ADDRESS`".to_owned());
         };
-        self.catalog.sources.push(Source {
+        self.sources.push(Source {
             name: name.to_owned(),
             version: version.to_owned(),
             licence: licence.to_owned(),
@@ -342,7 +405,7 @@ impl Reader {
         let mut words = rest.split_whitespace();
         let kind = words.next().filter(|kind| kind.len() <= NAME_BYTES_MAX);
         let kind = kind.ok_or("write `provider KIND`")?;
-        let shelf = self.catalog.shelves.entry(kind.into()).or_default();
+        let shelf = self.shelves.entry(kind.into()).or_default();
         for word in words {
             let (list, into) = match word.split_once('=') {
                 Some(("prefixes", list)) => (list, &mut shelf.prefixes),
@@ -373,11 +436,7 @@ impl Reader {
             rest = more;
         }
         let sheet = Arc::new(Sheet::parse(rest).map_err(|fault| fault.to_string())?);
-        let shelf = self
-            .catalog
-            .shelves
-            .get_mut(kind)
-            .expect("made by its line");
+        let shelf = self.shelves.get_mut(kind).expect("made by its line");
         for name in names.split(',') {
             if name.is_empty() || name.len() > NAME_BYTES_MAX {
                 return Err(format!("`{names}` holds no name of a model"));
@@ -400,12 +459,12 @@ impl Reader {
         Ok(())
     }
 
-    fn done(mut self) -> Catalog {
-        for shelf in self.catalog.shelves.values_mut() {
+    fn done(mut self) -> (Vec<Source>, impl Iterator<Item = (Box<str>, Shelf)>) {
+        for shelf in self.shelves.values_mut() {
             let patterns = &mut shelf.patterns;
             patterns.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
         }
-        self.catalog
+        (self.sources, self.shelves.into_iter())
     }
 }
 

@@ -220,11 +220,16 @@ impl Price {
     /// the layer, a digest of the rates, and the factor if there is one. It
     /// changes with the price, and with nothing else.
     pub fn version(&self) -> String {
-        let (layer, digest) = (self.layer.name(), self.sheet.version());
-        match self.factor {
-            Factor::ONE => format!("{layer}/{digest}"),
-            factor => format!("{layer}/{digest}*{factor}"),
+        // Written for every call that has a price, so without a formatter.
+        let mut version = String::with_capacity(40);
+        version.push_str(self.layer.name());
+        version.push('/');
+        version.extend(self.sheet.version());
+        if self.factor != Factor::ONE {
+            version.push('*');
+            version.push_str(&self.factor.to_string());
         }
+        version
     }
 
     /// The price of a class as it is written (for a million tokens, and so

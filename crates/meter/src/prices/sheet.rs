@@ -249,14 +249,10 @@ impl Sheet {
     }
 
     /// 12 hex digits that change with the price, and with nothing else.
-    pub(super) fn version(&self) -> impl fmt::Display + '_ {
-        struct Hex<'a>(&'a [u8]);
-        impl fmt::Display for Hex<'_> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
-        }
-        Hex(&self.version)
+    pub(super) fn version(&self) -> impl Iterator<Item = char> + '_ {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let halves = self.version.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        halves.map(|half| char::from(DIGITS[usize::from(half)]))
     }
 
     /// The rates of a call of this tier and length. What a level does not say

@@ -36,6 +36,27 @@ fn it_is_read_and_compact() {
     }
 }
 
+/// Each kind is read when it is asked for, which must find the same.
+#[test]
+fn what_is_read_when_asked_for_is_what_the_text_says() {
+    let text = include_str!("../../../catalog/prices.txt");
+    let (whole, built_in) = (Catalog::parse(text).unwrap(), Catalog::built_in());
+    let told = |catalog: &Catalog| {
+        let listed = catalog.listed();
+        let lines: Vec<String> = listed.iter().map(|it| format!("{it:?}")).collect();
+        let kinds: Vec<String> = catalog.kinds().into_iter().map(str::to_owned).collect();
+        (catalog.sources().to_vec(), *catalog.digest(), kinds, lines)
+    };
+    assert!(told(&built_in) == told(&whole));
+    let whole = Arc::new(whole);
+    let over = |catalog: &Arc<Catalog>| PriceBook::over(catalog.clone(), None, Vec::new());
+    let (whole_book, book) = (over(&whole), over(&built_in));
+    for one in whole.listed() {
+        let asked = query(one.kind, one.model);
+        assert_eq!(book.find(&asked), whole_book.find(&asked), "{}", one.model);
+    }
+}
+
 /// A price as a vendor's page tells it, for a million tokens: input, cached
 /// input, output; `-` where there is none.
 const WELL_KNOWN: &[(&str, &str, &str, &str, &str)] = &[
