@@ -368,6 +368,7 @@ impl Exchange {
         let slot = self.slot.take()?;
         self.record.outcome = outcome;
         self.settled_usage();
+        self.learn_factors();
         self.price_usage();
         let tag = self.settle_spending();
         self.settle_key(status, outcome);

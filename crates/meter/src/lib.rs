@@ -8,6 +8,7 @@ pub mod book;
 pub mod bound;
 pub mod counters;
 pub mod effects;
+pub mod learned;
 pub mod money;
 pub mod prices;
 pub mod quota;
@@ -18,6 +19,7 @@ pub mod window;
 pub use book::{Admitted, Book, Breach, Draw, Draws, Level, Refused, Want};
 pub use counters::{Counters, LocalCounters};
 pub use effects::{Reached, reached};
+pub use learned::{Learned, TokenFactor};
 pub use money::{Money, MoneyError};
 pub use prices::{PriceBook, Prices};
 pub use quota::{

@@ -229,6 +229,10 @@ pub struct Reservation {
     /// Whether input tokens are bounded by bytes alone, and fees without a
     /// bound are refused.
     pub strict: bool,
+    /// Whether the input is counted where its bound by bytes does not fit.
+    pub counts_near_limits: bool,
+    /// What goes on top of a count by a learned factor.
+    pub margin_percent: u32,
 }
 
 impl Default for Reservation {
@@ -236,6 +240,8 @@ impl Default for Reservation {
         Self {
             output_tokens: 8_192,
             strict: false,
+            counts_near_limits: true,
+            margin_percent: 25,
         }
     }
 }

@@ -346,6 +346,13 @@ pub struct ReservationEntry {
     /// How input tokens are bounded: `estimate` (by classes of bytes), or
     /// `strict` (no token is shorter than a byte, so nothing is underrated).
     pub input: InputBound,
+    /// Whether the input of a call whose bound does not fit a limit or budget
+    /// is counted by its words before it is refused. Never with `strict`.
+    pub count_near_limits: bool,
+    /// What goes on top of that count, in percent, once the gateway has
+    /// learned how the model's provider counts. Before, it is 50.
+    #[schemars(range(min = 5, max = 400))]
+    pub margin_percent: u32,
 }
 
 impl Default for ReservationEntry {
@@ -357,6 +364,8 @@ impl Default for ReservationEntry {
                 true => InputBound::Strict,
                 false => InputBound::Estimate,
             },
+            count_near_limits: known.counts_near_limits,
+            margin_percent: known.margin_percent,
         }
     }
 }
@@ -366,6 +375,8 @@ impl From<ReservationEntry> for Reservation {
         Self {
             output_tokens: entry.output_tokens,
             strict: entry.input == InputBound::Strict,
+            counts_near_limits: entry.count_near_limits,
+            margin_percent: entry.margin_percent,
         }
     }
 }
