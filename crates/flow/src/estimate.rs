@@ -1,23 +1,42 @@
-//! Tokens of a request, estimated by its words: no tokenizer, no table, good
-//! enough for bounds and declared as an estimate.
+//! Tokens of a request, estimated by its words, good enough for bounds and
+//! declared as an estimate; and what the figures of providers have taught about
+//! such counts.
 
+pub(crate) mod factors;
 pub(crate) mod guess;
 pub(crate) mod request;
+pub(crate) mod scaled;
 mod words;
 
 use contract::chat::{Chat, Media, OutputFormat, Part, PartKind, ToolKind};
 use contract::request::EmbedInput;
 use contract::{Request, Task};
+use request::Sample;
 
 /// Tokens that a message costs besides its text.
 const TOKENS_PER_TURN: u64 = 4;
 /// Tokens of an image whose size is not known.
 const TOKENS_PER_IMAGE: u64 = 1_000;
 
-/// An estimate of the input tokens of a request.
+/// An estimate of the input tokens of a request, by all its words.
 pub(crate) fn tokens(request: &Request) -> u64 {
+    walk(request, &mut words::tokens)
+}
+
+/// The same, of which 16 KB of text are looked at: the head, the middle and
+/// the end of what is longer.
+pub(crate) fn sampled(request: &Request) -> u64 {
+    let mut sample = Sample::default();
+    let rest = walk(request, &mut |text| {
+        sample.take_parts(text);
+        0
+    });
+    rest.saturating_add(sample.total())
+}
+
+fn walk(request: &Request, text: &mut dyn FnMut(&str) -> u64) -> u64 {
     match &request.task {
-        Task::CountTokens(chat) | Task::Chat(chat) => estimate(chat),
+        Task::CountTokens(chat) | Task::Chat(chat) => estimate(chat, text),
         Task::Embed(embed) => {
             let inputs = embed.inputs.iter();
             inputs
@@ -30,38 +49,36 @@ pub(crate) fn tokens(request: &Request) -> u64 {
     }
 }
 
-fn estimate(chat: &Chat) -> u64 {
-    let turns: u64 = chat
-        .turns
-        .iter()
-        .map(|turn| TOKENS_PER_TURN + turn.parts.iter().map(part).sum::<u64>())
-        .sum();
-    let tools: u64 = chat
-        .tools
-        .iter()
-        .map(|tool| {
-            let definition = match &tool.kind {
-                ToolKind::Function { schema } => schema.as_ref(),
-                ToolKind::Custom { format } => format.as_ref(),
-                ToolKind::Hosted { json, .. } => Some(json),
-            };
-            text(&tool.name)
-                + tool.description.as_deref().map_or(0, text)
-                + definition.map_or(0, |json| text(json.as_str()))
-        })
-        .sum();
+fn estimate(chat: &Chat, text: &mut dyn FnMut(&str) -> u64) -> u64 {
+    let mut tokens = 0;
+    for turn in &chat.turns {
+        tokens += TOKENS_PER_TURN;
+        for part in &turn.parts {
+            tokens += self::part(part, text);
+        }
+    }
+    for tool in &chat.tools {
+        let definition = match &tool.kind {
+            ToolKind::Function { schema } => schema.as_ref(),
+            ToolKind::Custom { format } => format.as_ref(),
+            ToolKind::Hosted { json, .. } => Some(json),
+        };
+        tokens += text(&tool.name);
+        tokens += tool.description.as_deref().map_or(0, &mut *text);
+        tokens += definition.map_or(0, |json| text(json.as_str()));
+    }
     let format = match &chat.format {
         OutputFormat::JsonSchema { schema, .. } => text(schema.as_str()),
         OutputFormat::Text | OutputFormat::JsonObject => 0,
     };
-    turns + tools + format
+    tokens + format
 }
 
 /// Base64 of a file or a sound for one token: a page of a PDF has some 20 KB
 /// and 2,000 tokens, a minute of sound 1 MB and 2,000.
 const BASE64_PER_TOKEN: u64 = 8;
 
-fn part(part: &Part) -> u64 {
+fn part(part: &Part, text: &mut dyn FnMut(&str) -> u64) -> u64 {
     if let PartKind::File {
         source: Media::Base64 { data, .. },
         ..
@@ -75,7 +92,7 @@ fn part(part: &Part) -> u64 {
     }
     let mut tokens = 0;
     each_text(part, &mut |words| {
-        tokens += words.map_or(TOKENS_PER_IMAGE, text);
+        tokens += words.map_or(TOKENS_PER_IMAGE, &mut *text);
     });
     tokens
 }
@@ -105,6 +122,5 @@ fn each_text<'a>(part: &'a Part, take: &mut impl FnMut(Option<&'a str>)) {
     }
 }
 
-fn text(words: &str) -> u64 {
-    words::tokens(words)
-}
+#[cfg(test)]
+mod tests;

@@ -371,6 +371,7 @@ impl Exchange {
         let slot = self.slot.take()?;
         self.record.outcome = outcome;
         self.settled_usage();
+        self.learn_factors();
         self.price_usage();
         self.judge_reasoning();
         let tag = self.settle_spending();

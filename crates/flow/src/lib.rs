@@ -53,6 +53,7 @@ use plan::InForce;
 use providers::Loans;
 use store::{ApprovalLane, Inflight, ReplyLane};
 
+pub use estimate::factors::Factors;
 pub use exchange::{Caller, Exchange};
 pub use handles::Handles;
 pub use reply::{Cut, Reply, ReplyBody, ReplyStream};
@@ -93,6 +94,8 @@ pub struct Flow {
     /// The way to the replies of earlier calls; where there is none, a call
     /// with an idempotency key is refused.
     pub replies: Option<ReplyLane>,
+    /// What the figures of providers have taught about counts of tokens.
+    pub factors: Arc<Factors>,
     /// Metric handles that were resolved before.
     pub handles: Handles,
 }

@@ -50,6 +50,9 @@ impl Exchange {
             return judge::candidates(&self.plan, &known);
         }
         let mut held = self.hold(chain, consumer, asking)?;
+        if held.chain.counts_tokens(self.record.request.bytes) {
+            self.record.request.input_tokens_estimate = Some(held.input_tokens);
+        }
         let mut approvals = Vec::new();
         let admission = match held.chain.may_need_approval() {
             true => {

@@ -10,10 +10,12 @@
 use contract::{Operation, Usage, UsageSource};
 use dialects::Dialect;
 use dialects::json::Doc;
-use evidence::Outcome;
+use evidence::{Decision, Outcome};
 
+use crate::estimate::factors::Estimator;
 use crate::estimate::guess::{self, Guess};
 use crate::estimate::request;
+use crate::estimate::scaled::{Scaled, Side};
 use crate::exchange::Exchange;
 
 /// Tokens that fast models put out in a second.
@@ -26,12 +28,20 @@ impl Exchange {
     /// Weighs the request, for the case that its usage is never told. Of the
     /// attempt that begins nothing was seen.
     pub(crate) fn weigh(&mut self, doc: &Doc) {
-        let input = match self.guess.input {
-            0 => request::by_bytes(doc),
-            weighed => weighed,
-        };
+        let Guess {
+            mut input,
+            input_by,
+            mut has_files,
+            ..
+        } = self.guess;
+        if input == 0 {
+            let counted = request::by_bytes(doc);
+            (input, has_files) = (counted.tokens, counted.has_files);
+        }
         self.guess = Guess {
             input,
+            input_by,
+            has_files,
             ..Guess::default()
         };
     }
@@ -49,7 +59,8 @@ impl Exchange {
         }
         let (dialect, body) = answer;
         if let Some(doc) = asked.filter(|_| !has_input) {
-            self.guess.input = request::by_words(doc);
+            self.guess.input = request::by_words(doc).tokens;
+            self.guess.input_by = Estimator::Words;
         }
         if has_output {
             return;
@@ -66,9 +77,10 @@ impl Exchange {
     pub(crate) fn settled_usage(&mut self) -> Usage {
         if self.reached_a_model() {
             self.take_over_told();
+            let (input, output) = (self.counted_input(), self.counted_output());
             let guess = Usage {
-                input: self.counted_input(),
-                output: self.guess.output(),
+                input: input.tokens(),
+                output: output.tokens(),
                 ..Usage::default()
             };
             let usage = &mut self.record.usage;
@@ -77,7 +89,12 @@ impl Exchange {
             if !ended && guess.output > told.saturating_mul(STALE_TIMES) {
                 usage.source = UsageSource::of(usage.source.has_input(), false);
             }
-            complete(usage, &guess, self.route.operation);
+            let lacking = complete(usage, &guess, self.route.operation);
+            let lacking = lacking.into_iter().flatten();
+            self.note_estimate(lacking.map(|side| match side {
+                Side::Input => (side, input),
+                Side::Output => (side, output),
+            }));
         }
         self.record.usage
     }
@@ -106,11 +123,12 @@ impl Exchange {
         let took_us = now_us.saturating_sub(sent_us);
         let by_time = took_us.saturating_mul(OUTPUT_TOKENS_PER_S) / 1_000_000;
         attempt.usage = Some(Usage {
-            input,
+            input: input.tokens(),
             output: by_time.min(cap.unwrap_or(u64::MAX)),
             source: UsageSource::Estimated,
             ..Usage::default()
         });
+        self.note_estimate([(Side::Input, input)].into_iter());
     }
 
     /// What the provider told before the caller left is noted with the
@@ -124,9 +142,72 @@ impl Exchange {
     }
 
     /// Words that a rule had counted are nearer than bytes.
-    pub(crate) fn counted_input(&self) -> u64 {
-        let counted = self.record.request.input_tokens_estimate;
-        counted.unwrap_or(self.guess.input)
+    pub(crate) fn counted_input(&self) -> Scaled {
+        match self.record.request.input_tokens_estimate {
+            Some(counted) => self.scaled(counted, Estimator::Words),
+            None => self.scaled(self.guess.input, self.guess.input_by),
+        }
+    }
+
+    /// A count with what is known about such counts of the model that was
+    /// asked last.
+    fn scaled(&self, counted: u64, by: Estimator) -> Scaled {
+        let last = self.record.attempts.last();
+        let model = last.map(|it| (&*it.provider, &*it.model));
+        Scaled {
+            counted,
+            by,
+            factor: model.and_then(|model| self.flow.factors.of(model, by)),
+        }
+    }
+
+    fn counted_output(&self) -> Scaled {
+        self.scaled(self.guess.output(), self.guess.output_by())
+    }
+
+    /// Writes down how each side was estimated that nobody told.
+    fn note_estimate(&mut self, sides: impl Iterator<Item = (Side, Scaled)>) {
+        let readings: Vec<_> = sides
+            .flat_map(|(side, scaled)| scaled.readings(side))
+            .collect();
+        if !readings.is_empty() {
+            self.record.decisions.push(Decision {
+                stage: "settle".into(),
+                verdict: "estimate".into(),
+                reason: "usage_not_told".into(),
+                readings,
+                ..Decision::default()
+            });
+        }
+    }
+
+    /// Learns from a call that ended well, whose usage its provider told, and
+    /// of which all was text that could be counted. Pairs that others hand in
+    /// teach nothing: nobody vouches for them.
+    pub(crate) fn learn_factors(&self) {
+        let usage = &self.record.usage;
+        let is_plain = usage.source == UsageSource::Provider
+            && !usage.flawed
+            && usage.web_searches == 0
+            && usage.audio_in == 0
+            && usage.image_in == 0
+            && !self.guess.has_files;
+        let served = self.record.attempts.last().filter(|it| it.committed);
+        let is_whole = self.record.outcome == Outcome::Complete && !self.bounds.cut;
+        let Some(served) = served.filter(|_| is_plain && is_whole && self.observe.is_none()) else {
+            return;
+        };
+        let model = (&*served.provider, &*served.model);
+        let learn = |by, told, counted| self.flow.factors.learn(model, by, told, counted);
+        learn(self.guess.input_by, usage.input_total(), self.guess.input);
+        if let Some(words) = self.record.request.input_tokens_estimate {
+            learn(Estimator::Words, usage.input_total(), words);
+        }
+        // Thoughts are counted and often not shown.
+        if usage.reasoning == 0 && self.guess.seen.media == 0 {
+            let seen = self.guess.output();
+            learn(self.guess.output_by(), usage.output_total(), seen);
+        }
     }
 
     /// An answer began, or the caller left, or the caller's time ran out,
@@ -150,7 +231,8 @@ fn is_billed(operation: Operation) -> bool {
     }
 }
 
-fn complete(usage: &mut Usage, guess: &Usage, operation: Operation) {
+/// Puts an estimate in for what was not told; for which sides.
+fn complete(usage: &mut Usage, guess: &Usage, operation: Operation) -> [Option<Side>; 2] {
     let has_input = usage.source.has_input() && usage.input_total() > 0;
     let has_output = match operation {
         Operation::Embed => true,
@@ -162,5 +244,10 @@ fn complete(usage: &mut Usage, guess: &Usage, operation: Operation) {
     if usage.source != UsageSource::Estimated {
         usage.source = UsageSource::of(has_input, has_output);
     }
+    let lacking = [
+        (!usage.source.has_input()).then_some(Side::Input),
+        (!usage.source.has_output()).then_some(Side::Output),
+    ];
     usage.fill(guess);
+    lacking
 }

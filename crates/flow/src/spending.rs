@@ -11,6 +11,7 @@
 //! meanwhile and what is told of it (`purse`).
 
 pub(crate) mod alerts;
+mod closer;
 mod effects;
 mod fingerprint;
 pub(crate) mod lines;
@@ -34,9 +35,7 @@ use crate::arrived::Arrived;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::purse::{Purse, row, told};
-
-/// How far the count of words may lie below the truth: a third of it.
-const WORDS_MARGIN: (u64, u64) = (3, 2);
+use closer::Why;
 
 /// What has to be known of a call before it can be counted.
 #[derive(Clone, Copy)]
@@ -147,9 +146,9 @@ impl Exchange {
             false => Amounts::default(),
         };
         // Whoever names a cost wants to be near it.
-        if self.has_max_cost() && !plan.reservation.strict {
-            let words = self.count_words(asking).map_err(Err)?;
-            whole.input = whole.input.min(words);
+        if self.has_max_cost() && self.may_look_closer() {
+            let closer = self.closer_input(asking, candidates, Why::MaxCost);
+            whole.input = whole.input.min(closer.map_err(Err)?);
         }
         if sizes.cost {
             let priced = self.priced(asking, candidates, &mut whole, sizes.every_price);
@@ -158,8 +157,8 @@ impl Exchange {
         let (mut bound, mut slices) = self.first_slice(asking, candidates, whole);
         let admitted = match self.admit_caller(&plan, &bound).await {
             Err(Refused::Breached(breaches)) if self.may_count_again(&breaches) => {
-                let words = self.count_words(asking).map_err(Err)?;
-                whole.input = whole.input.min(words);
+                let closer = self.closer_input(asking, candidates, Why::NearALimit);
+                whole.input = whole.input.min(closer.map_err(Err)?);
                 if sizes.cost {
                     let priced = self.priced(asking, candidates, &mut whole, sizes.every_price);
                     priced.map_err(Err)?;
@@ -306,34 +305,6 @@ impl Exchange {
             },
             other => other,
         }
-    }
-
-    /// Whether a closer look at the input may help: tokens are only counted
-    /// where a limit is near.
-    fn may_count_again(&self, breaches: &[Breach]) -> bool {
-        let is_estimate = !self.plan.reservation.strict;
-        let counts = |breach: &Breach| match breach.measure {
-            Measure::InputTokens | Measure::Tokens | Measure::Cost => true,
-            Measure::Requests | Measure::OutputTokens | Measure::Concurrency => false,
-        };
-        let refusing = breaches.iter().filter(|it| it.hold == Hold::Enforce);
-        is_estimate && refusing.clone().all(counts) && refusing.count() > 0
-    }
-
-    /// The input by its words, with the margin of that count.
-    fn count_words(&mut self, asking: &mut Asking<'_>) -> Result<u64, Fault> {
-        let counted = match self.record.request.input_tokens_estimate {
-            // Counted before, by a rule or by an earlier look at the limits.
-            Some(counted) => counted,
-            None => crate::estimate::tokens(self.read(asking)?),
-        };
-        let (over, under) = WORDS_MARGIN;
-        let references = meter::bound::references(asking.doc.bytes());
-        let named = references.saturating_mul(meter::bound::TOKENS_PER_REFERENCE);
-        let bound = counted.saturating_mul(over).div_ceil(under);
-        let bound = bound.saturating_add(named);
-        self.record.request.input_tokens_estimate = Some(counted);
-        Ok(bound)
     }
 
     /// The thresholds that were reached. Budgets that cannot hold the call

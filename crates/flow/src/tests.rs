@@ -2,6 +2,7 @@
 //! case leaves exactly one record.
 
 mod approvals;
+mod factors;
 mod faults;
 mod idempotency;
 mod keys;

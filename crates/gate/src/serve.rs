@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
-use flow::{Alerts, Flow, Handles, Lines};
+use flow::{Alerts, Factors, Flow, Handles, Lines};
 use meter::{Counters, LocalCounters};
 use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
@@ -135,6 +135,8 @@ pub(crate) struct House {
     pub(crate) counters: Arc<dyn Counters>,
     /// Calls that wait for room.
     pub(crate) lines: Arc<Lines>,
+    /// What was learned about counts of tokens.
+    pub(crate) factors: Arc<Factors>,
     /// Who is told of budgets.
     pub(crate) alerts: Arc<Alerts>,
     /// Where exchanges under way are noted.
@@ -293,6 +295,7 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         counters: house.counters.clone(),
         alerts: house.alerts.clone(),
         lines: house.lines.clone(),
+        factors: house.factors.clone(),
         inflight: Some(house.inflight.clone()),
         replies: house.replies.clone(),
     };
@@ -411,6 +414,7 @@ impl Records {
             keys: VirtualKeys::default(),
             approvals: None,
             lines: Arc::default(),
+            factors: Arc::default(),
             counters: Arc::new(LocalCounters::default()),
             alerts: Arc::new(Alerts::new(crate::say)),
             inflight: self.inflight(),

@@ -9,6 +9,7 @@ pub mod bound;
 pub mod brakes;
 pub mod counters;
 pub mod effects;
+pub mod learned;
 pub mod money;
 pub mod prices;
 pub mod quota;
@@ -20,6 +21,7 @@ pub use book::{Admitted, Book, Breach, Draw, Draws, Level, Refused, Want};
 pub use brakes::ReasoningBrake;
 pub use counters::{Counters, LocalCounters};
 pub use effects::{Reached, reached};
+pub use learned::{Learned, TokenFactor};
 pub use money::{Money, MoneyError};
 pub use prices::{PriceBook, Prices};
 pub use quota::{

@@ -236,6 +236,10 @@ pub struct Reservation {
     pub max_cost: MaxCost,
     /// Output tokens of a stream that are reserved at a time; `None`: all.
     pub stream_slice: Option<u32>,
+    /// Whether the input is counted where its bound by bytes does not fit.
+    pub counts_near_limits: bool,
+    /// What goes on top of a count by a learned factor.
+    pub margin_percent: u32,
 }
 
 /// What is done, in this order, about a call whose worst case exceeds what its
@@ -282,6 +286,8 @@ impl Default for Reservation {
             strict: false,
             max_cost: MaxCost::default(),
             stream_slice: None,
+            counts_near_limits: true,
+            margin_percent: 25,
         }
     }
 }

@@ -94,6 +94,7 @@ impl World {
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
             lines: Arc::default(),
+            factors: Arc::default(),
             inflight: None,
             replies: None,
         });

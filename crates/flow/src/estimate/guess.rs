@@ -4,6 +4,7 @@
 use contract::Answer;
 use dialects::Seen;
 
+use super::factors::Estimator;
 use super::request::Sample;
 use super::{TOKENS_PER_IMAGE, each_text, words};
 
@@ -21,6 +22,10 @@ const BYTES_PER_TOKEN_MAX: u64 = 24;
 pub(crate) struct Guess {
     /// Input tokens.
     pub(crate) input: u64,
+    /// What they were counted by.
+    pub(crate) input_by: Estimator,
+    /// The input has files or images, whose tokens nobody can count.
+    pub(crate) has_files: bool,
     /// Output tokens of a whole answer.
     pub(crate) output: u64,
     /// What was seen of a stream.
@@ -42,6 +47,14 @@ impl Guess {
         let media = media.saturating_mul(TOKENS_PER_IMAGE);
         let seen = by_bytes.max(by_pieces).saturating_add(media);
         seen.max(self.output)
+    }
+
+    /// What the output was counted by.
+    pub(crate) fn output_by(&self) -> Estimator {
+        match self.output > 0 {
+            true => Estimator::Words,
+            false => Estimator::Seen,
+        }
     }
 
     /// Output tokens that there are at least, as good as surely.

@@ -12,6 +12,8 @@ use super::words;
 
 /// Bytes of text that are looked at; the rest is taken to be alike.
 pub(super) const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
+/// Pieces of a longer text that are looked at.
+const PARTS: usize = 3;
 /// Longer strings without a space near their start are files in base64.
 const FILE_BYTES_MIN: usize = 4 * 1024;
 /// Bytes of a string that tell whether it is a file.
@@ -21,8 +23,8 @@ const ASCII_BYTES: u64 = 4;
 const OTHER_BYTES: u64 = 3;
 
 /// By classes of bytes.
-pub(crate) fn by_bytes(doc: &Doc) -> u64 {
-    sum(doc, |text| {
+pub(crate) fn by_bytes(doc: &Doc) -> Counted {
+    count(doc, |text| {
         let others = beyond_ascii(text);
         let ascii = (text.len() - others) as u64;
         ascii.div_ceil(ASCII_BYTES) + (others as u64).div_ceil(OTHER_BYTES)
@@ -45,8 +47,17 @@ fn beyond_ascii(text: &[u8]) -> usize {
 }
 
 /// By words.
-pub(crate) fn by_words(doc: &Doc) -> u64 {
-    sum(doc, |text| words::tokens(&unescaped(text)))
+pub(crate) fn by_words(doc: &Doc) -> Counted {
+    count(doc, |text| words::tokens(&unescaped(text)))
+}
+
+/// Tokens that were counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// All of them.
+    pub(crate) tokens: u64,
+    /// Files are among them, whose tokens are not known.
+    pub(crate) has_files: bool,
 }
 
 /// The text of a string as it stands in JSON; one that was cut in the middle
@@ -64,7 +75,7 @@ fn unescaped(text: &[u8]) -> Cow<'_, str> {
     read.map_or(plain, Cow::Owned)
 }
 
-fn sum(doc: &Doc, tokens_of: impl Fn(&[u8]) -> u64) -> u64 {
+fn count(doc: &Doc, tokens_of: impl Fn(&[u8]) -> u64) -> Counted {
     let mut sample = Sample::default();
     for span in doc.strings_over(2) {
         let text = &doc.bytes()[span.start + 1..span.end - 1];
@@ -73,7 +84,10 @@ fn sum(doc: &Doc, tokens_of: impl Fn(&[u8]) -> u64) -> u64 {
             false => sample.take(text, &tokens_of),
         }
     }
-    sample.total()
+    Counted {
+        tokens: sample.total(),
+        has_files: sample.tokens > 0,
+    }
 }
 
 /// What was looked at, and how much was not.
@@ -96,6 +110,26 @@ impl Sample {
             self.looked_at += look.len();
         }
         self.left += rest.len();
+    }
+
+    /// Counts the words of a text as far as there is room: of a longer one a
+    /// piece of its head, its middle and its end, since one may be unlike.
+    pub(super) fn take_parts(&mut self, text: &str) {
+        let room = LOOKED_AT_BYTES_MAX.saturating_sub(self.looked_at);
+        if text.len() <= room {
+            self.looked_at += text.len();
+            self.counted += words::tokens(text);
+            return;
+        }
+        let before = self.looked_at;
+        let last = text.len() - room / PARTS;
+        for nth in 0..PARTS {
+            let from = text.floor_char_boundary(last / (PARTS - 1) * nth);
+            let until = text.floor_char_boundary(from + room / PARTS);
+            self.looked_at += until - from;
+            self.counted += words::tokens(&text[from..until]);
+        }
+        self.left += text.len() - (self.looked_at - before);
     }
 
     /// Tokens of all of it.

@@ -182,7 +182,7 @@ impl Exchange {
             ..told
         };
         if !usage.source.has_input() {
-            usage.input = usage.input.max(self.counted_input());
+            usage.input = usage.input.max(self.counted_input().tokens());
         }
         usage
     }

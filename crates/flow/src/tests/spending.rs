@@ -59,11 +59,11 @@ fn limit(measure: Measure, most: i64) -> QuotaSpec {
     spec("a-limit", QuotaKind::RateLimit, measure, most)
 }
 
-fn budget(measure: Measure, most: i64) -> QuotaSpec {
+pub(super) fn budget(measure: Measure, most: i64) -> QuotaSpec {
     spec("a-budget", QuotaKind::Budget, measure, most)
 }
 
-fn world(quotas: Vec<QuotaSpec>, scripts: Vec<Script>) -> World {
+pub(super) fn world(quotas: Vec<QuotaSpec>, scripts: Vec<Script>) -> World {
     world_of(&[("openai", "openai_chat")], quotas, scripts)
 }
 

@@ -258,6 +258,7 @@ impl World {
             counters: Arc::new(meter::LocalCounters::default()),
             alerts: Arc::default(),
             lines: Arc::default(),
+            factors: Arc::default(),
             inflight: None,
             replies: Some(replies.expect("a thread")),
         });

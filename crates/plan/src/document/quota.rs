@@ -371,6 +371,13 @@ pub struct ReservationEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 64, max = 1_000_000))]
     pub stream_slice: Option<u32>,
+    /// Whether the input of a call whose bound does not fit a limit or budget
+    /// is counted by its words before it is refused. Never with `strict`.
+    pub count_near_limits: bool,
+    /// What goes on top of that count, in percent, once the gateway has
+    /// learned how the model's provider counts. Before, it is 50.
+    #[schemars(range(min = 5, max = 400))]
+    pub margin_percent: u32,
 }
 
 impl Default for ReservationEntry {
@@ -384,6 +391,8 @@ impl Default for ReservationEntry {
             },
             max_cost: MaxCostOrder::default(),
             stream_slice: known.stream_slice,
+            count_near_limits: known.counts_near_limits,
+            margin_percent: known.margin_percent,
         }
     }
 }
@@ -401,6 +410,8 @@ impl From<ReservationEntry> for Reservation {
                 MaxCostOrder::Refuse => MaxCost::Refuse,
             },
             stream_slice: entry.stream_slice,
+            counts_near_limits: entry.count_near_limits,
+            margin_percent: entry.margin_percent,
         }
     }
 }

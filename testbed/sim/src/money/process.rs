@@ -98,6 +98,7 @@ impl Process {
             counters,
             alerts: Arc::default(),
             lines: Arc::default(),
+            factors: Arc::default(),
             inflight: Some(Arc::new(inflight)),
             replies: None,
         };
@@ -170,6 +171,7 @@ fn plan(plot: &Plot, scenario: &Scenario, mutant: MoneyMutant) -> Plan {
         reservation: plan::Reservation {
             output_tokens: plot.output_tokens,
             strict: plot.strict,
+            ..plan::Reservation::default()
         },
         answers,
         ..world::plan(scenario)

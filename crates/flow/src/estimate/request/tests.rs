@@ -13,8 +13,8 @@ fn doc(content: &str) -> Doc {
 }
 
 /// What the envelope of one message costs.
-fn empty(count: fn(&Doc) -> u64) -> u64 {
-    count(&doc(""))
+fn empty(count: fn(&Doc) -> Counted) -> u64 {
+    count(&doc("")).tokens
 }
 
 #[test]
@@ -28,8 +28,8 @@ fn both_grains_are_near_what_two_public_vocabularies_count() {
         let counts = ["cl100k", "o200k"].map(|key| it[key].as_u64().expect("a count"));
         let body = doc(text);
         let (bytes, words) = (
-            by_bytes(&body) - empty(by_bytes),
-            by_words(&body) - empty(by_words),
+            by_bytes(&body).tokens - empty(by_bytes),
+            by_words(&body).tokens - empty(by_words),
         );
         let (least, most) = (counts[0].min(counts[1]), counts[0].max(counts[1]));
         assert!(bytes * 100 >= least * 40, "{name}: {bytes} of {least}");
@@ -51,10 +51,11 @@ fn both_grains_are_near_what_two_public_vocabularies_count() {
 fn of_a_long_request_16_kb_are_looked_at_and_the_rest_counts_like_them() {
     let looked_at = Cell::new(0);
     let body = doc(&"some words and some more. ".repeat(40_000));
-    let total = sum(&body, |text| {
+    let total = count(&body, |text| {
         looked_at.set(looked_at.get() + text.len());
         (text.len() / 4) as u64
     });
+    let total = total.tokens;
     assert_eq!(looked_at.get(), LOOKED_AT_BYTES_MAX);
     let bytes = body.bytes().len() as u64;
     assert!(total > bytes / 5 && total < bytes / 3, "{total} of {bytes}");
@@ -64,9 +65,9 @@ fn of_a_long_request_16_kb_are_looked_at_and_the_rest_counts_like_them() {
 fn a_file_in_the_body_costs_what_an_image_costs() {
     let url = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(100_000));
     for text in [url, "AAECAwQF".repeat(10_000)] {
-        let tokens = by_bytes(&doc(&text)) - empty(by_bytes);
+        let tokens = by_bytes(&doc(&text)).tokens - empty(by_bytes);
         assert_eq!(tokens, super::super::TOKENS_PER_IMAGE);
     }
     let prose = "words that are no file ".repeat(1_000);
-    assert!(by_bytes(&doc(&prose)) > 4_000);
+    assert!(by_bytes(&doc(&prose)).tokens > 4_000);
 }

@@ -1,0 +1,44 @@
+//! Counts of requests as they were read.
+
+use contract::DialectId;
+use contract::request::Embed;
+
+use super::*;
+
+fn request(texts: &[&str]) -> Request {
+    let inputs = texts.iter().map(|text| EmbedInput::Text((*text).into()));
+    Request {
+        dialect: DialectId("openai_chat"),
+        model: "m".into(),
+        task: Task::Embed(Embed {
+            inputs: inputs.collect(),
+            ..Embed::default()
+        }),
+        stream: false,
+        extras: contract::text::Extras::default(),
+    }
+}
+
+#[test]
+fn of_a_short_request_all_is_looked_at() {
+    let short = request(&["some words of it", "中文也可以", ""]);
+    assert_eq!(sampled(&short), tokens(&short));
+}
+
+#[test]
+fn a_long_text_is_known_by_its_head_its_middle_and_its_end() {
+    let plain = "plain words ".repeat(20_000);
+    let dense = "3,1;4-1*5".repeat(20_000);
+    let near = |text: &str| {
+        let (some, all) = (sampled(&request(&[text])), tokens(&request(&[text])));
+        assert!(some.abs_diff(all) * 10 <= all, "{some} of {all}");
+    };
+    near(&plain);
+    near(&dense);
+    near(&"中文也可以".repeat(10_000));
+    // What hides in the middle or at the end is seen.
+    for text in [format!("{plain}{dense}{plain}"), format!("{plain}{dense}")] {
+        let head = sampled(&request(&[&plain])) * text.len() as u64 / plain.len() as u64;
+        assert!(sampled(&request(&[&text])) > head * 5 / 4, "it is seen");
+    }
+}

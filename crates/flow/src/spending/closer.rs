@@ -1,0 +1,137 @@
+//! A closer look at the input of a call whose bound by bytes does not fit:
+//! tokens are counted only where a limit is near.
+//!
+//! The count holds for the candidate at which it comes to most, with a margin:
+//! a declared one over what was learned of the model, and half over a count of
+//! words that nothing was learned about. Where `strict` was asked for, the
+//! bytes decide.
+
+use contract::Fault;
+use evidence::{Decision, Reading, Value};
+use meter::learned::with_margin;
+use meter::{Breach, Hold, Measure};
+use routing::Candidate;
+
+use crate::asking::Asking;
+use crate::estimate::factors::Estimator;
+use crate::estimate::scaled::{Scaled, Side};
+use crate::exchange::Exchange;
+use crate::purse::told;
+
+/// How far the count of words may lie below the truth where nothing was
+/// learned: a third of it, so the half goes on top.
+const WORDS_MARGIN_PERCENT: u32 = 50;
+
+/// Why the input is looked at closer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The bound does not fit a limit or budget.
+    NearALimit,
+    /// The caller said what the call may cost.
+    MaxCost,
+}
+
+impl Why {
+    fn name(self) -> &'static str {
+        match self {
+            Self::NearALimit => "near_a_limit",
+            Self::MaxCost => "max_cost",
+        }
+    }
+}
+
+/// What the input comes to at a candidate.
+struct Near<'c> {
+    candidate: Option<&'c Candidate>,
+    scaled: Scaled,
+    margin_percent: u32,
+}
+
+impl Near<'_> {
+    fn tokens(&self) -> u64 {
+        with_margin(self.scaled.tokens(), self.margin_percent)
+    }
+}
+
+impl Exchange {
+    /// Whether a closer look at the input may help.
+    pub(super) fn may_count_again(&self, breaches: &[Breach]) -> bool {
+        let counts = |breach: &Breach| match breach.measure {
+            Measure::InputTokens | Measure::Tokens | Measure::Cost => true,
+            Measure::Requests | Measure::OutputTokens | Measure::Concurrency => false,
+        };
+        let refusing = breaches.iter().filter(|it| it.hold == Hold::Enforce);
+        self.may_look_closer() && refusing.clone().all(counts) && refusing.count() > 0
+    }
+
+    /// Whether anything but bytes may decide.
+    pub(super) fn may_look_closer(&self) -> bool {
+        let reservation = self.plan.reservation;
+        !reservation.strict && reservation.counts_near_limits
+    }
+
+    /// The most tokens that the input has by a closer count.
+    pub(super) fn closer_input(
+        &mut self,
+        asking: &mut Asking<'_>,
+        candidates: &[Candidate],
+        why: Why,
+    ) -> Result<u64, Fault> {
+        let counted = match self.record.request.input_tokens_estimate {
+            // Counted before, by a rule or by an earlier look at the limits.
+            Some(counted) => counted,
+            None => crate::estimate::sampled(self.read(asking)?),
+        };
+        self.record.request.input_tokens_estimate = Some(counted);
+        let near = candidates.iter().map(|it| self.near(counted, Some(it)));
+        let most = near.max_by_key(Near::tokens);
+        let most = most.unwrap_or_else(|| self.near(counted, None));
+        let tokens = most.tokens();
+        let noted = self.noted(&most, why);
+        self.record.decisions.push(noted);
+        let references = meter::bound::references(asking.doc.bytes());
+        let named = references.saturating_mul(meter::bound::TOKENS_PER_REFERENCE);
+        Ok(tokens.saturating_add(named))
+    }
+
+    fn near<'c>(&self, words: u64, candidate: Option<&'c Candidate>) -> Near<'c> {
+        let factor = candidate.and_then(|candidate| {
+            let provider = &self.plan.providers[candidate.provider];
+            let model = (&*provider.name, &*candidate.model);
+            self.flow.factors.of(model, Estimator::Words)
+        });
+        Near {
+            candidate,
+            scaled: Scaled {
+                counted: words,
+                by: Estimator::Words,
+                factor,
+            },
+            margin_percent: match factor {
+                Some(_) => self.plan.reservation.margin_percent,
+                None => WORDS_MARGIN_PERCENT,
+            },
+        }
+    }
+
+    fn noted(&self, near: &Near<'_>, why: Why) -> Decision {
+        let mut readings = near.scaled.readings(Side::Input);
+        readings.push(told::number("margin_percent", near.margin_percent.into()));
+        if let Some(candidate) = near.candidate {
+            let provider = self.plan.providers[candidate.provider].name.clone();
+            let of = |name: &'static str, value| Reading {
+                name: name.into(),
+                value: Value::Name(value),
+            };
+            readings.push(of("provider", provider));
+            readings.push(of("model", candidate.model.clone()));
+        }
+        Decision {
+            stage: "reserve".into(),
+            verdict: "count".into(),
+            reason: why.name().into(),
+            readings,
+            ..Decision::default()
+        }
+    }
+}
