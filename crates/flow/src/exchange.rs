@@ -94,6 +94,8 @@ pub struct Exchange {
     pub(crate) warnings: Vec<String>,
     /// What it holds of limits and budgets.
     pub(crate) spending: Option<Box<Purse>>,
+    /// The limits of the caller's own key.
+    pub(crate) own_quotas: Option<Arc<meter::Quotas>>,
     /// Its fingerprint, where a limit goes by that.
     pub(crate) content: Option<Box<str>>,
     /// The model that is taken instead of the one that was asked for.
@@ -192,6 +194,7 @@ impl Flow {
             idempotent: None,
             warnings: Vec::new(),
             spending: None,
+            own_quotas: None,
             content: None,
             instead: None,
             degraded: None,

@@ -42,13 +42,14 @@ mod whole;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::LiveKeys;
 use arc_swap::ArcSwap;
 use contract::seams::{Clock, Dice, Wire};
 use evidence::Evidence;
-use meter::Counters;
+use meter::{Counters, Quotas};
 use plan::InForce;
 use providers::Loans;
 use store::{ApprovalLane, Inflight, ReplyLane};
@@ -84,6 +85,8 @@ pub struct Flow {
     pub approvals: Option<ApprovalLane>,
     /// Where limits and budgets are counted.
     pub counters: Arc<dyn Counters>,
+    /// Limits and budgets that keys have of their own, by their ids.
+    pub key_quotas: Arc<ArcSwap<HashMap<String, Arc<Quotas>>>>,
     /// Calls that wait for room.
     pub lines: Arc<Lines>,
     /// Who is told of budgets.

@@ -16,6 +16,7 @@ mod effects;
 mod fingerprint;
 pub(crate) mod lines;
 mod queue;
+mod quoted;
 mod slices;
 
 use std::sync::Arc;
@@ -27,7 +28,6 @@ use meter::{
     Admitted, Amounts, Attempted, Breach, Draw, Hold, Measure, Quota, QuotaKind, Reached, Refused,
     Subject, Wants,
 };
-use plan::Plan;
 use routing::Candidate;
 use store::Tag;
 
@@ -36,6 +36,7 @@ use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::purse::{Purse, row, told};
 use closer::Why;
+use quoted::Quoted;
 
 /// What has to be known of a call before it can be counted.
 #[derive(Clone, Copy)]
@@ -62,7 +63,9 @@ impl Exchange {
         asking: &mut Asking<'_>,
         candidates: Arc<[Candidate]>,
     ) -> Result<Reserved, Fault> {
-        if self.plan.quotas.is_empty() && !self.has_max_cost() {
+        self.own_quotas = self.quotas_of_key();
+        let has_none = self.plan.quotas.is_empty() && self.own_quotas.is_none();
+        if has_none && !self.has_max_cost() {
             return Ok(Reserved::Go(candidates));
         }
         // Boxed, so that calls without limits carry no room for it.
@@ -74,12 +77,12 @@ impl Exchange {
         asking: &mut Asking<'_>,
         mut candidates: Arc<[Candidate]>,
     ) -> Result<Reserved, Fault> {
-        let plan = self.plan.clone();
+        let (plan, quoted) = (self.plan.clone(), Quoted::of(self));
         if plan.quotas.counts_content() {
             let request = self.read(asking)?;
             self.content = Some(fingerprint::of(request).into());
         }
-        let about = self.about(&plan);
+        let about = self.about(&quoted);
         let is_counted = about.iter().any(|quota| quota.measure == Measure::Cost);
         let sizes = Sizes {
             every_price: is_counted || self.has_max_cost(),
@@ -94,7 +97,7 @@ impl Exchange {
         }
         let has_thresholds = about.iter().any(|quota| !quota.thresholds.is_empty());
         if has_thresholds {
-            let reached = self.reached(&plan, &[]);
+            let reached = self.reached(&quoted, &[]);
             let answered = self.take_effect(asking, &mut candidates, &reached).await?;
             if let Some(arrived) = answered {
                 return Ok(Reserved::Answered(arrived));
@@ -109,7 +112,7 @@ impl Exchange {
             && let Refused::Breached(breaches) = &refused
             && breaches.iter().any(|it| it.kind == QuotaKind::Budget)
         {
-            let reached = self.reached(&plan, breaches);
+            let reached = self.reached(&quoted, breaches);
             let answered = self.take_effect(asking, &mut candidates, &reached).await?;
             if let Some(arrived) = answered {
                 return Ok(Reserved::Answered(arrived));
@@ -140,7 +143,7 @@ impl Exchange {
         candidates: &mut Arc<[Candidate]>,
         sizes: Sizes,
     ) -> Result<(), Result<Refused, Fault>> {
-        let plan = self.plan.clone();
+        let quoted = Quoted::of(self);
         let mut whole = match sizes.tokens || sizes.cost {
             true => self.worst_case(asking, candidates),
             false => Amounts::default(),
@@ -155,7 +158,7 @@ impl Exchange {
             priced.map_err(Err)?;
         }
         let (mut bound, mut slices) = self.first_slice(asking, candidates, whole);
-        let admitted = match self.admit_caller(&plan, &bound).await {
+        let admitted = match self.admit_caller(&quoted, &bound).await {
             Err(Refused::Breached(breaches)) if self.may_count_again(&breaches) => {
                 let closer = self.closer_input(asking, candidates, Why::NearALimit);
                 whole.input = whole.input.min(closer.map_err(Err)?);
@@ -164,7 +167,7 @@ impl Exchange {
                     priced.map_err(Err)?;
                 }
                 (bound, slices) = self.first_slice(asking, candidates, whole);
-                self.admit_caller(&plan, &bound).await
+                self.admit_caller(&quoted, &bound).await
             }
             other => other,
         };
@@ -201,9 +204,9 @@ impl Exchange {
     }
 
     /// The limits and budgets that are about the call.
-    fn about<'p>(&self, plan: &'p Plan) -> Vec<&'p Arc<Quota>> {
+    fn about<'p>(&self, quoted: &'p Quoted) -> Vec<&'p Arc<Quota>> {
         let subject = self.subject(None);
-        plan.quotas.about(&subject).collect()
+        quoted.mine().about(&subject).collect()
     }
 
     /// What the call is counted by.
@@ -281,18 +284,18 @@ impl Exchange {
         meter::bound::output(able.max().unwrap_or(cap), asking.survey.choices)
     }
 
-    async fn admit_caller(&self, plan: &Plan, bound: &Amounts) -> Result<Admitted, Refused> {
+    async fn admit_caller(&self, quoted: &Quoted, bound: &Amounts) -> Result<Admitted, Refused> {
         let subject = self.subject(None);
-        self.admit_to(plan, &subject, bound).await
+        self.admit_to(quoted, &subject, bound).await
     }
 
     async fn admit_to(
         &self,
-        plan: &Plan,
+        quoted: &Quoted,
         subject: &Subject<'_>,
         bound: &Amounts,
     ) -> Result<Admitted, Refused> {
-        let wants = plan.quotas.wants(subject, bound);
+        let wants = quoted.mine().wants(subject, bound);
         let wants: Wants<'_> = wants.map_err(|_| Refused::Full)?;
         if wants.is_empty() {
             return Ok(Admitted::default());
@@ -309,9 +312,9 @@ impl Exchange {
 
     /// The thresholds that were reached. Budgets that cannot hold the call
     /// count as used up.
-    fn reached(&self, plan: &Plan, breaches: &[Breach]) -> Vec<Reached> {
+    fn reached(&self, quoted: &Quoted, breaches: &[Breach]) -> Vec<Reached> {
         let subject = self.subject(None);
-        let Ok(wants) = plan.quotas.wants(&subject, &Amounts::default()) else {
+        let Ok(wants) = quoted.mine().wants(&subject, &Amounts::default()) else {
             return Vec::new();
         };
         let now_us = self.now_us();
@@ -352,7 +355,8 @@ impl Exchange {
         let bound = self.spending.as_ref().map(|it| it.bound);
         let nth = u32::try_from(self.record.attempts.len()).unwrap_or(u32::MAX);
         let bound = bound.unwrap_or_default();
-        match self.admit_to(&plan, &subject, &bound).await {
+        let quoted = Quoted::of(self);
+        match self.admit_to(&quoted, &subject, &bound).await {
             Ok(admitted) => {
                 self.note_breaches(&admitted.would_refuse);
                 self.take_admitted(admitted, Some(nth))

@@ -293,6 +293,7 @@ pub(crate) fn data_door(house: &House, standing: &Standings) -> DataDoor {
         handles: Handles::default(),
         approvals: house.approvals.clone(),
         counters: house.counters.clone(),
+        key_quotas: house.keys.quotas(),
         alerts: house.alerts.clone(),
         lines: house.lines.clone(),
         factors: house.factors.clone(),

@@ -28,6 +28,6 @@ pub use quota::{
     Action, Amounts, Hold, Measure, Override, Pace, Queue, Quota, QuotaKind, QuotaSpec, Scope,
     Threshold, Usual,
 };
-pub use quotas::{Quotas, Wants};
+pub use quotas::{Mine, Quotas, Wants};
 pub use subject::{Attempted, Dimension, Subject};
 pub use window::{CalendarUnit, Span, Window};

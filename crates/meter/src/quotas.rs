@@ -108,6 +108,39 @@ impl Quotas {
         subject: &Subject<'_>,
         amounts: &Amounts,
     ) -> Result<Wants<'q>, TooMany> {
+        Mine::of(self, None).wants(subject, amounts)
+    }
+}
+
+/// The quotas of a plan together with those of the caller's own key.
+#[derive(Clone, Copy, Debug)]
+pub struct Mine<'q> {
+    plan: &'q Quotas,
+    own: Option<&'q Quotas>,
+}
+
+impl<'q> Mine<'q> {
+    /// Those of a plan, and those of a key, if it has some.
+    pub fn of(plan: &'q Quotas, own: Option<&'q Quotas>) -> Self {
+        Self { plan, own }
+    }
+
+    /// As [`Quotas::about`].
+    pub fn about<'s>(self, subject: &'s Subject<'s>) -> impl Iterator<Item = &'q Arc<Quota>> + 's
+    where
+        'q: 's,
+    {
+        let own = self.own.into_iter();
+        self.plan
+            .about(subject)
+            .chain(own.flat_map(move |own| own.about(subject)))
+    }
+
+    /// As [`Quotas::wants`].
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn wants(self, subject: &Subject<'_>, amounts: &Amounts) -> Result<Wants<'q>, TooMany> {
         self.wants_of(subject, amounts, |_| true)
     }
 
@@ -116,8 +149,8 @@ impl Quotas {
     ///
     /// # Errors
     /// There are too many.
-    pub fn wants_more<'q>(
-        &'q self,
+    pub fn wants_more(
+        self,
         subject: &Subject<'_>,
         amounts: &Amounts,
     ) -> Result<Wants<'q>, TooMany> {
@@ -127,8 +160,8 @@ impl Quotas {
         })
     }
 
-    fn wants_of<'q>(
-        &'q self,
+    fn wants_of(
+        self,
         subject: &Subject<'_>,
         amounts: &Amounts,
         counts: impl Fn(Measure) -> bool,

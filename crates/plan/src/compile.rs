@@ -8,6 +8,7 @@ mod counters;
 mod endpoint;
 mod idempotency;
 mod identity;
+mod key_limits;
 mod keys;
 mod listeners;
 mod metadata;
@@ -31,6 +32,7 @@ use crate::load::Draft;
 use crate::plan::{OperationBytes, Plan, Settings};
 
 pub use counters::SharedCounters;
+pub use key_limits::key_quotas;
 pub use listeners::{ClientCa, Listener, TlsFiles, Where};
 
 /// What a compilation is given besides the document.

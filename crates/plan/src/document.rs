@@ -8,6 +8,7 @@ mod counters;
 mod idempotency;
 mod identity;
 mod key;
+mod key_limits;
 mod limits;
 mod listen;
 mod metadata;
@@ -32,6 +33,7 @@ pub use identity::{
     IssuerEntry, MatchEntry, OneOrMore, RequiredClaim,
 };
 pub use key::{Assertion, KeyEntry, KeySource, KeySources};
+pub use key_limits::{KeyBudget, KeyLimits, KeyRateLimit};
 pub use limits::{Drain, Limits, Losses, OnUnsupported, OperationBytes, Translation};
 pub use listen::{ClientAuth, Listen, ListenerEntry, Listeners, ObserveEntry, TlsEntry};
 pub use metadata::{ContractEntry, MetadataEntry, RolloutEntry};

@@ -9,6 +9,7 @@ mod good;
 mod idempotency;
 mod identity;
 mod keep;
+mod key_limits;
 mod key_sources;
 mod lent;
 mod metadata;

@@ -81,6 +81,7 @@ impl World {
         };
         let evidence = Evidence::new(journal.clone(), Arc::new(Meter::new()), LogLine::Off, None);
         let flow = Arc::new(Flow {
+            key_quotas: Arc::default(),
             plan: Arc::new(ArcSwap::from_pointee(plan(&scenario).into())),
             wire,
             clock: Arc::new(clock.clone()),

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use contract::Operation;
 use contract::seams::Going;
 use meter::{Admitted, Amounts, Attempted, Counters, Draw, Refused, Subject};
-use plan::Plan;
 use routing::Candidate;
 
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::purse::slices::{More, Terms};
+use crate::spending::quoted::Quoted;
 
 impl Exchange {
     /// Of what a stream may take in all, what is reserved before it begins.
@@ -110,7 +110,7 @@ impl Exchange {
 
 /// Whose call it is, for as long as others are asked.
 struct Whose {
-    plan: Arc<Plan>,
+    quoted: Quoted,
     who: evidence::Identity,
     model: Option<Arc<str>>,
     operation: &'static str,
@@ -124,7 +124,7 @@ impl Whose {
         let record = &exchange.record;
         let attempt = record.attempts.last();
         Self {
-            plan: exchange.plan.clone(),
+            quoted: Quoted::of(exchange),
             who: record.who.clone(),
             model: record.request.model.clone(),
             operation: exchange.route.operation.name(),
@@ -157,7 +157,7 @@ impl Whose {
         let subject = self.subject();
         let taken = self.admit(counters, now_us, &subject, amounts).await?;
         let mut taken = Taken { counters, taken };
-        let of_attempt = match (&self.attempt, self.plan.quotas.has_of_attempt()) {
+        let of_attempt = match (&self.attempt, self.quoted.plan.quotas.has_of_attempt()) {
             (Some((provider, model)), true) => {
                 let attempt = Some(Attempted {
                     provider,
@@ -182,7 +182,7 @@ impl Whose {
         subject: &Subject<'_>,
         amounts: &Amounts,
     ) -> Result<Admitted, Refused> {
-        let wants = self.plan.quotas.wants_more(subject, amounts);
+        let wants = self.quoted.mine().wants_more(subject, amounts);
         let wants = wants.map_err(|_| Refused::Full)?;
         if wants.is_empty() {
             return Ok(Admitted::default());

@@ -245,6 +245,7 @@ impl World {
         let replies = Arc::new(store::MemoryReplies::default());
         let replies = store::ReplyLane::new(replies, clock.clone(), "p1".into());
         let flow = Arc::new(Flow {
+            key_quotas: Arc::default(),
             plan: Arc::new(ArcSwap::from_pointee(plan.into())),
             wire: wire.clone(),
             clock,

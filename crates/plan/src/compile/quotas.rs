@@ -47,9 +47,9 @@ pub(super) fn compile(document: &Document, models: &ModelTable, findings: &mut F
 }
 
 /// What thresholds may name.
-struct Known<'a> {
-    models: &'a ModelTable,
-    document: &'a Document,
+pub(super) struct Known<'a> {
+    pub(super) models: &'a ModelTable,
+    pub(super) document: &'a Document,
 }
 
 fn check_name(name: &str, path: &str, names: &mut HashSet<String>, findings: &mut Findings) {
@@ -69,7 +69,11 @@ fn check_name(name: &str, path: &str, names: &mut HashSet<String>, findings: &mu
     }
 }
 
-fn rate_limit(entry: &RateLimitEntry, path: &str, findings: &mut Findings) -> Option<QuotaSpec> {
+pub(super) fn rate_limit(
+    entry: &RateLimitEntry,
+    path: &str,
+    findings: &mut Findings,
+) -> Option<QuotaSpec> {
     let measure = measure(entry.measure);
     let limit = limit(&entry.limit, measure, &format!("{path}.limit"), findings);
     let pace = pace(entry, measure, limit, path, findings);
@@ -213,7 +217,7 @@ pub(super) fn check_length(per: Millis, path: &str, findings: &mut Findings) -> 
     Some(())
 }
 
-fn budget(
+pub(super) fn budget(
     entry: &BudgetEntry,
     path: &str,
     known: &Known<'_>,
@@ -485,7 +489,7 @@ pub(super) fn hold(mode: Mode) -> Option<Hold> {
     }
 }
 
-fn measure(name: MeasureName) -> Measure {
+pub(super) fn measure(name: MeasureName) -> Measure {
     match name {
         MeasureName::Requests => Measure::Requests,
         MeasureName::InputTokens => Measure::InputTokens,

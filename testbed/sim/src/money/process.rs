@@ -83,6 +83,7 @@ impl Process {
         let journal: Arc<dyn Journal> = Arc::new(journal);
         let evidence = Evidence::new(journal.clone(), Arc::new(Meter::new()), LogLine::Off, None);
         let flow = Flow {
+            key_quotas: Arc::default(),
             plan: Arc::new(ArcSwap::from_pointee(
                 plan(plot, scenario, outside.mutant).into(),
             )),
