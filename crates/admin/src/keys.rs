@@ -366,6 +366,12 @@ fn fault(error: KeysError) -> Reply {
             "too_many_keys",
             "Revoke keys that nobody needs, or let them expire",
         ),
+        KeysError::Unavailable(_) => (
+            503,
+            "keys_unavailable",
+            "Keys that are in force stay so, and this replica changes none by itself. Look with \
+             `tollgate keys list` once the database answers, then try again",
+        ),
         KeysError::Foreign(_) | KeysError::Sqlite(_) | KeysError::Io(_) => (
             503,
             "keys_unavailable",

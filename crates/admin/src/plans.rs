@@ -8,6 +8,7 @@
 mod answers;
 mod catch_up;
 mod rollout;
+mod taken;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ use answers::{
     diff, not_kept, parse, refused, returned, sound_note, unavailable, view, written_out,
 };
 use rollout::{Running, Wish};
+use taken::{Numbers, Taken};
 
 pub use rollout::rollout_figures;
 pub(crate) use rollout::rollout_short;
@@ -83,8 +85,10 @@ pub struct Plans {
     audit: Audit,
     owner: Owner,
     hands: Hands,
-    /// Another process on the folder was found to have changed something.
+    /// Another process on the folder, or another replica, was found to have
+    /// changed something.
     is_behind: AtomicBool,
+    numbers: Numbers,
     /// Held while a plan is put in force.
     in_force: Mutex<Now>,
 }
@@ -94,9 +98,17 @@ struct Now {
     plan: Arc<Plan>,
     kept: Kept,
     rollout: Option<Running>,
+    /// What of versions that replicas share this is.
+    taken: Taken,
 }
 
 impl Now {
+    /// Whether this is the digest of what is in force: the one that this
+    /// gateway makes of it, or the one that its versions say.
+    fn is(&self, digest: &str) -> bool {
+        digest == self.digest() || self.taken.digest() == Some(digest)
+    }
+
     fn digest(&self) -> &str {
         &self.plan.digest
     }
@@ -112,6 +124,8 @@ struct Step<'a> {
     kept: &'a Kept,
     /// The roll-out that ends with it.
     ended: Option<&'a RolloutLine>,
+    /// The version after which it comes.
+    after: Option<u64>,
 }
 
 /// What a call brings that wants a document in force.
@@ -160,10 +174,12 @@ impl Plans {
             owner,
             hands,
             is_behind: AtomicBool::new(false),
+            numbers: Numbers::default(),
             in_force: Mutex::new(Now {
                 plan,
                 kept,
                 rollout: None,
+                taken: Taken::default(),
             }),
         }
     }
@@ -179,7 +195,11 @@ impl Plans {
     /// # Errors
     /// It could not be noted, so the gateway must not start with it.
     pub fn begin(&self, author: &Author) -> Result<(), Reply> {
-        self.begin_with(&self.lock(), author)
+        let mut now = self.lock();
+        match self.versions.is_shared() {
+            true => self.begin_shared(&mut now, author),
+            false => self.begin_with(&now, author),
+        }
     }
 
     fn begin_with(&self, now: &Now, author: &Author) -> Result<(), Reply> {
@@ -207,6 +227,7 @@ impl Plans {
             diff,
             kept: &now.kept,
             ended: None,
+            after: None,
         };
         self.note(author, step).map(drop)
     }
@@ -255,6 +276,7 @@ impl Plans {
                     diff: Some(diff.clone()),
                     kept: &candidate.kept,
                     ended: None,
+                    after: now.taken.number(),
                 },
             )?,
             false => None,
@@ -262,6 +284,7 @@ impl Plans {
         let before = now.digest().to_owned();
         now.plan = candidate.plan;
         now.kept = candidate.kept;
+        self.took(now, number);
         self.put(now, None);
         Ok(Applied {
             plan: now.digest().to_owned(),
@@ -305,7 +328,10 @@ impl Plans {
             removed: false,
         };
         self.record(author, change, || match is_new {
-            true => self.versions.keep(version, step.kept, step.ended).map(Some),
+            true => self
+                .versions
+                .keep(&version, step.kept, step.ended, step.after)
+                .map(Some),
             false => Ok(None),
         })
     }
@@ -377,7 +403,7 @@ impl Plans {
             "document": content.document,
             "written_out": content.written_out,
             "can_be_applied": content.written_out.is_empty(),
-            "in_force": self.lock().digest() == digest,
+            "in_force": self.lock().is(digest),
             "versions": lines,
         })))
     }
@@ -481,7 +507,7 @@ impl Plans {
         expected: Option<&str>,
         candidate: &Candidate,
     ) -> Result<(), Reply> {
-        let Some(expected) = expected.filter(|expected| *expected != now.digest()) else {
+        let Some(expected) = expected.filter(|expected| !now.is(expected)) else {
             return Ok(());
         };
         let known = self.content(expected)?;

@@ -1,19 +1,20 @@
-//! Versions of the plan on disk: which plans were put in force, by whom and
-//! why, and their documents by digest. No secret is in them.
+//! Versions of the plan: which plans were put in force, by whom and why, and
+//! their documents by digest, in a folder, or in a database that several
+//! replicas share. No secret is in them.
 //!
-//! The folder holds `book.json`, the list, and `<digest>.json` for each
-//! document. Deliberately not here: putting a plan in force (`plans`).
+//! There is `book.json`, the list, and `<digest>.json` for each document.
+//! Deliberately not here: putting a plan in force (`plans`).
 
 mod rollouts;
 
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use plan::Kept;
 use serde::{Deserialize, Serialize};
-use store::Cabinet;
-use store::cabinet::Held;
+use store::{Cabinet, Edit, Shelf};
 
 pub use rollouts::RolloutEnd;
 pub(crate) use rollouts::{Ended, RolloutLine};
@@ -113,9 +114,9 @@ struct Book {
 /// Why a change is not kept.
 #[derive(Debug)]
 pub(crate) enum NotKept {
-    /// The folder cannot be read or written.
+    /// They cannot be read or written.
     Failed(io::Error),
-    /// Another process on this folder ended or began a roll-out.
+    /// Another process on this folder, or another replica, changed them.
     ChangedMeanwhile,
 }
 
@@ -129,16 +130,26 @@ impl fmt::Display for NotKept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => error.fmt(f),
-            Self::ChangedMeanwhile => {
-                f.write_str("another process has changed the roll-out meanwhile")
-            }
+            Self::ChangedMeanwhile => f.write_str(
+                "another process or replica has changed the plan or its roll-out meanwhile",
+            ),
         }
     }
 }
 
-/// The versions in a folder.
-#[derive(Debug)]
-pub struct Versions(Cabinet);
+/// The versions, wherever they are kept.
+pub struct Versions {
+    shelf: Arc<dyn Shelf>,
+    is_shared: bool,
+}
+
+/// What is written besides the book.
+#[derive(Default)]
+struct Draft {
+    content: Option<Content>,
+    /// Digests of documents that nobody may need any more.
+    gone: Vec<String>,
+}
 
 impl Versions {
     /// Opens the folder; it is made if it is not there.
@@ -146,7 +157,32 @@ impl Versions {
     /// # Errors
     /// It cannot be made.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        Cabinet::open(dir).map(Self)
+        Ok(Self {
+            shelf: Arc::new(Cabinet::open(dir)?),
+            is_shared: false,
+        })
+    }
+
+    /// Those that several replicas share: the book says what is in force on
+    /// all of them.
+    pub fn shared(shelf: Arc<dyn Shelf>) -> Self {
+        Self {
+            shelf,
+            is_shared: true,
+        }
+    }
+
+    /// Whether several replicas share them.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// The number of the last change, where replicas share them.
+    ///
+    /// # Errors
+    /// What decides cannot be asked, whatever a copy says.
+    pub fn last_change(&self) -> io::Result<Option<u64>> {
+        self.shelf.last_change()
     }
 
     /// All lines, oldest first.
@@ -158,16 +194,26 @@ impl Versions {
     }
 
     fn book(&self) -> io::Result<Book> {
-        let Some(bytes) = self.0.read(BOOK)? else {
-            return Ok(Book {
-                format: FORMAT,
-                versions: Vec::new(),
-                rollouts: Vec::new(),
-            });
-        };
-        let book: Book = read(&bytes)?;
-        sound(book.format)?;
-        Ok(book)
+        Book::read(self.shelf.read(BOOK)?.as_deref())
+    }
+
+    /// Has `act` change the book, and writes it with what it says; without
+    /// that, nothing. Asked again where somebody else was first.
+    fn change<T>(
+        &self,
+        mut act: impl FnMut(&mut Book) -> Result<(T, Option<Draft>), NotKept>,
+    ) -> Result<T, NotKept> {
+        let mut told = None;
+        self.shelf.change(BOOK, &mut |bytes| {
+            let mut book = Book::read(bytes)?;
+            let (outcome, draft) = match act(&mut book) {
+                Ok((outcome, draft)) => (Ok(outcome), draft),
+                Err(why) => (Err(why), None),
+            };
+            told = Some(outcome);
+            draft.map_or(Ok(Vec::new()), |draft| book.edits(draft))
+        })?;
+        told.unwrap_or_else(|| Err(io::Error::other("nothing was decided").into()))
     }
 
     /// The document of a digest; `None` if it is not kept.
@@ -175,7 +221,7 @@ impl Versions {
         if !is_digest(digest) {
             return Ok(None);
         }
-        let Some(bytes) = self.0.read(&file(digest))? else {
+        let Some(bytes) = self.shelf.read(&file(digest))? else {
             return Ok(None);
         };
         let content: Content = read(&bytes)?;
@@ -189,7 +235,9 @@ impl Versions {
     /// # Errors
     /// The versions cannot be read.
     pub fn of_api(&self) -> io::Result<Option<(Version, String)>> {
-        let Some(last) = self.list()?.pop().filter(|last| last.how.is_of_api()) else {
+        // Where replicas share them, the book counts whoever wrote it.
+        let is_meant = |last: &Version| self.is_shared || last.how.is_of_api();
+        let Some(last) = self.list()?.pop().filter(is_meant) else {
             return Ok(None);
         };
         let content = self.content(&last.digest)?.ok_or_else(|| {
@@ -200,48 +248,83 @@ impl Versions {
 
     /// Keeps a plan that is put in force now, and the end of the roll-out by
     /// which it comes, if that is still on. One that is in force already makes
-    /// no new line. Returns the number of its line.
+    /// no new line. Where replicas share the versions, `after` must be the last
+    /// of them. Returns the number of its line.
     pub(crate) fn keep(
         &self,
-        new: Version,
+        new: &Version,
         kept: &Kept,
         ended: Option<&RolloutLine>,
+        after: Option<u64>,
     ) -> Result<u64, NotKept> {
-        let held = self.0.lock()?;
-        let mut book = self.book()?;
-        if let Some(ended) = ended {
-            book.take(ended).ok_or(NotKept::ChangedMeanwhile)?;
-        }
-        let versions = &mut book.versions;
-        let last = versions.last();
-        if let Some(last) = last.filter(|last| last.digest == new.digest && ended.is_none()) {
-            return Ok(last.number);
-        }
-        let content = Content {
-            format: FORMAT,
-            digest: new.digest.clone(),
-            document: kept.text.clone(),
-            written_out: kept.written_out.clone(),
+        self.change(|book| {
+            if self.is_shared {
+                book.must_end_with(after)?;
+            }
+            if let Some(ended) = ended {
+                book.take(ended).ok_or(NotKept::ChangedMeanwhile)?;
+            }
+            let versions = &mut book.versions;
+            let last = versions.last();
+            if let Some(last) = last.filter(|last| last.digest == new.digest && ended.is_none()) {
+                return Ok((last.number, None));
+            }
+            let content = Content {
+                format: FORMAT,
+                digest: new.digest.clone(),
+                document: kept.text.clone(),
+                written_out: kept.written_out.clone(),
+            };
+            let number = versions.last().map_or(1, |last| last.number + 1);
+            for same in versions.iter_mut().filter(|old| old.digest == new.digest) {
+                same.removed = false;
+            }
+            versions.push(Version {
+                number,
+                ..new.clone()
+            });
+            let draft = Draft {
+                content: Some(content),
+                gone: thin_out(versions),
+            };
+            Ok((number, Some(draft)))
+        })
+    }
+}
+
+impl Book {
+    fn read(bytes: Option<&[u8]>) -> io::Result<Self> {
+        let Some(bytes) = bytes else {
+            return Ok(Self {
+                format: FORMAT,
+                versions: Vec::new(),
+                rollouts: Vec::new(),
+            });
         };
-        self.0.write(&held, &file(&new.digest), &write(&content)?)?;
-        let number = versions.last().map_or(1, |last| last.number + 1);
-        for same in versions.iter_mut().filter(|old| old.digest == new.digest) {
-            same.removed = false;
-        }
-        versions.push(Version { number, ..new });
-        let gone = thin_out(versions);
-        self.put(&held, &book, gone)?;
-        Ok(number)
+        let book: Self = read(bytes)?;
+        sound(book.format)?;
+        Ok(book)
     }
 
-    /// Writes the list, and then removes documents that it does not promise
-    /// any more.
-    fn put(&self, held: &Held, book: &Book, gone: Vec<String>) -> io::Result<()> {
-        self.0.write(held, BOOK, &write(book)?)?;
-        for digest in gone.iter().filter(|digest| !book.has_rollout(digest)) {
-            self.0.remove(held, &file(digest))?;
+    /// Refuses where others have put a plan in force meanwhile.
+    fn must_end_with(&self, number: Option<u64>) -> Result<(), NotKept> {
+        match self.versions.last().map(|last| last.number) == number {
+            true => Ok(()),
+            false => Err(NotKept::ChangedMeanwhile),
         }
-        Ok(())
+    }
+
+    /// The document first, then the list, and then those go that the list does
+    /// not promise any more.
+    fn edits(&self, draft: Draft) -> io::Result<Vec<Edit>> {
+        let mut edits = Vec::new();
+        if let Some(content) = draft.content {
+            edits.push(Edit::Write(file(&content.digest), write(&content)?));
+        }
+        edits.push(Edit::Write(BOOK.to_owned(), write(self)?));
+        let gone = draft.gone.iter().filter(|it| !self.has_rollout(it));
+        edits.extend(gone.map(|digest| Edit::Remove(file(digest))));
+        Ok(edits)
     }
 }
 

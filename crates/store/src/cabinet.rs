@@ -113,23 +113,56 @@ impl Cabinet {
         }
     }
 
+    /// Removes files until at most so many are left, the ones that were
+    /// written longest ago first.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or a file cannot be removed.
+    pub fn thin_out(&self, _held: &Held, files_max: usize) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            // What is being written, and the lock, are no files here.
+            if name.to_str().is_some_and(|name| self.path(name).is_ok()) {
+                files.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        files.sort();
+        let surplus = files.len().saturating_sub(files_max);
+        for (_, path) in files.iter().take(surplus) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+
     /// A name may hold nothing that leads out of the folder.
     fn path(&self, name: &str) -> io::Result<PathBuf> {
-        let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let is_sound = !name.is_empty()
-            && name.len() <= NAME_BYTES_MAX
-            && !name.starts_with('.')
-            && !name.ends_with(DRAFT)
-            && name != LOCK_FILE
-            && name.bytes().all(is_plain);
-        match is_sound {
+        match is_plain(name) {
             true => Ok(self.dir.join(name)),
-            false => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "this is no name of a file here",
-            )),
+            false => Err(not_plain()),
         }
     }
+}
+
+/// Whether this can be the name of a small file: letters, digits, `.`, `_` and
+/// `-`, and nothing that leads out of a folder or means something in one.
+pub fn is_plain(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && !name.starts_with('.')
+        && !name.ends_with(DRAFT)
+        && name != LOCK_FILE
+        && name.bytes().all(fits)
+}
+
+/// What is said of a name that is not plain.
+pub fn not_plain() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "this is no name of a file here",
+    )
 }
 
 #[cfg(test)]

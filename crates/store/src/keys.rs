@@ -1,15 +1,20 @@
 //! Virtual keys: which keys were made at run time, and what has become of
 //! them. [`SqliteKeys`] keeps them in a file of the data folder, and
-//! [`MemoryKeys`] in memory; [`conformance`] holds both to one behaviour.
+//! [`MemoryKeys`] in memory; [`conformance`] holds every store to one
+//! behaviour. [`KeysCopy`] is what lasts in a data folder of keys that a
+//! database keeps.
 //!
 //! Only keyed digests of secrets are kept. Deliberately not here: making
 //! secrets, who may change a key, and finding the key of a call, which is done
 //! in memory (room `access`).
 
 pub mod conformance;
+mod copy;
 mod memory;
 mod sqlite;
+pub mod text;
 
+pub use copy::{Copied, KeysCopy};
 pub use memory::MemoryKeys;
 pub use sqlite::SqliteKeys;
 
@@ -284,6 +289,9 @@ pub enum KeysError {
     /// The file is not one of keys, or of a version that is not known here.
     #[error("{0}")]
     Foreign(String),
+    /// The database that keeps the keys cannot be asked: why, in words.
+    #[error("{0}")]
+    Unavailable(String),
     /// SQLite failed.
     #[error("the store of keys failed: {0}")]
     Sqlite(#[from] rusqlite::Error),

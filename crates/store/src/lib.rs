@@ -37,6 +37,7 @@ pub mod reader;
 mod recover;
 pub mod replies;
 pub mod segment;
+pub mod shelf;
 mod sqlite;
 pub mod verify;
 mod writer;
@@ -59,8 +60,8 @@ pub use journal::{
     Cursor, Entry, EntryKind, Full, Head, Health, Journal, Place, ReadError, Receipt, Slot, Ticket,
 };
 pub use keys::{
-    KeyCounts, KeyFilter, KeyRow, KeyState, Keys, KeysError, MemoryKeys, OnRevoke, SecretRow,
-    SqliteKeys,
+    Copied, KeyCounts, KeyFilter, KeyRow, KeyState, Keys, KeysCopy, KeysError, MemoryKeys,
+    OnRevoke, SecretRow, SqliteKeys,
 };
 pub use lines::LineWriter;
 pub use log::{COPY_MARK, SegmentLog};
@@ -73,4 +74,5 @@ pub use replies::{
     RepliesError, ReplyClaim, ReplyEnd, ReplyKey, ReplyLane, ReplyLimits, ReplyRow, ReplyState,
     Settled, SqliteReplies,
 };
+pub use shelf::{Edit, MirroredShelf, Shelf};
 pub use verify::{Finding, Report, verify};

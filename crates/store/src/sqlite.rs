@@ -124,7 +124,7 @@ fn prepare(connection: &mut Connection, tables: &Tables) -> Result<(), NotOpened
 }
 
 /// The file and those that SQLite keeps beside it.
-fn files(path: &Path) -> [PathBuf; 3] {
+pub(crate) fn files(path: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|suffix| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

@@ -115,7 +115,7 @@ pub(super) fn written_out(fields: &[String]) -> Reply {
 pub(super) fn unavailable(error: &io::Error) -> Reply {
     let message = format!(
         "The versions of the plan cannot be read or written: {error}. Check the folder `plans` in \
-         the data folder and its disk."
+         the data folder and its disk, or the database where replicas share them."
     );
     Reply::fault(503, "versions_unavailable", &message)
 }
@@ -126,8 +126,9 @@ pub(super) fn not_kept(why: &NotKept) -> Reply {
         NotKept::ChangedMeanwhile => Reply::fault(
             409,
             "rollout_conflict",
-            "Another process on this data folder began or ended a roll-out meanwhile, so nothing \
-             was changed. `tollgate plan list` shows how it ended.",
+            "Another process on this data folder, or another replica, changed the plan or its \
+             roll-out meanwhile, so nothing was changed. `tollgate plan list` shows what; look, \
+             then try again.",
         ),
     }
 }

@@ -122,7 +122,8 @@ impl Plans {
         after["diff"] = json!(diff);
         let change = change("plan.rollout", &line, json!(null), after);
         let line = self.record(author, change, || {
-            self.versions.begin_rollout(line, &candidate.kept)
+            let after = now.taken.number();
+            self.versions.begin_rollout(&line, &candidate.kept, after)
         })?;
         now.rollout = Some(running(candidate, line));
         self.put(now, None);
@@ -152,10 +153,14 @@ impl Plans {
         let digest = line.digest.clone();
         match self.again(now, &line)? {
             Ok(candidate) => {
-                // A secret that it refers to may be another by now.
-                let line = RolloutLine {
-                    digest: candidate.digest().to_owned(),
-                    ..line
+                // A secret that it refers to may be another by now. What
+                // replicas share is left as the one says that began it.
+                let line = match self.versions.is_shared() {
+                    true => line,
+                    false => RolloutLine {
+                        digest: candidate.digest().to_owned(),
+                        ..line
+                    },
                 };
                 if line.digest != digest {
                     self.versions
@@ -170,6 +175,15 @@ impl Plans {
                 now.rollout = Some(running(candidate, line));
                 self.put(now, None);
                 Ok(told)
+            }
+            Err(why) if self.versions.is_shared() => {
+                now.taken.passed_over = Some(line);
+                self.put(now, None);
+                Ok(format!(
+                    "the roll-out of plan {digest} goes on without this replica, which holds all \
+                     its callers to plan {}: {why}",
+                    now.digest()
+                ))
             }
             Err(why) => {
                 let told = format!(
@@ -296,12 +310,14 @@ impl Plans {
             diff: Some(diff.clone()),
             kept: &running.kept,
             ended: Some(&ended),
+            after: now.taken.number(),
         };
         let number = self.note(&author, step)?;
         if let Some(running) = now.rollout.take() {
             now.plan = running.in_force.candidate.clone();
             now.kept = running.kept;
         }
+        self.took(&mut now, number);
         self.put(&now, Some(RolloutEnd::Promoted));
         Ok(Reply::json(&json!({
             "plan": now.digest(),
@@ -338,7 +354,8 @@ impl Plans {
     ) -> Result<(), Reply> {
         let mut now = self.lock();
         let running = now.rollout.as_ref();
-        let Some(running) = running.filter(|running| running.line.digest == candidate) else {
+        let is_it = |running: &&Running| *running.in_force.candidate.digest == *candidate;
+        let Some(running) = running.filter(is_it) else {
             return Ok(());
         };
         let line = running.line.clone();
@@ -384,7 +401,8 @@ impl Plans {
                         roll-out ended.";
             Reply::fault(409, "no_rollout", told)
         })?;
-        match expected.filter(|expected| *expected != running.line.digest) {
+        let known = [&running.line.digest, &*running.in_force.candidate.digest];
+        match expected.filter(|expected| !known.contains(expected)) {
             None => Ok(running),
             Some(_) => {
                 let message = format!(

@@ -1,4 +1,4 @@
-//! Roll-outs on disk, in the book of the versions: the one that is on, and
+//! Roll-outs in the book of the versions: the one that is on, and
 //! how those before it ended.
 //!
 //! Deliberately not here: which calls a roll-out concerns.
@@ -8,7 +8,7 @@ use std::io;
 use plan::{Abort, Breach, Figures, Kept, Share};
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Content, FORMAT, NotKept, Version, Versions, file, write};
+use super::{Book, Content, Draft, FORMAT, NotKept, Version, Versions};
 
 /// Most roll-outs that are listed; what is older is in the audit journal only.
 pub(crate) const ROLLOUTS_MAX: usize = 100;
@@ -98,34 +98,36 @@ impl Versions {
     }
 
     /// Keeps a roll-out that begins now, unless another process began one.
+    /// Where replicas share the versions, `after` must be the last of them.
     pub(crate) fn begin_rollout(
         &self,
-        new: RolloutLine,
+        new: &RolloutLine,
         kept: &Kept,
+        after: Option<u64>,
     ) -> Result<RolloutLine, NotKept> {
-        let held = self.0.lock()?;
-        let mut book = self.book()?;
-        if book
-            .rollouts
-            .last()
-            .is_some_and(|last| last.ended.is_none())
-        {
-            return Err(NotKept::ChangedMeanwhile);
-        }
-        self.0
-            .write(&held, &file(&new.digest), &write(&content(&new, kept))?)?;
-        let number = book.rollouts.last().map_or(1, |last| last.number + 1);
-        let line = RolloutLine { number, ..new };
-        book.rollouts.push(line.clone());
-        let surplus = book.rollouts.len().saturating_sub(ROLLOUTS_MAX);
-        let dropped: Vec<RolloutLine> = book.rollouts.drain(..surplus).collect();
-        let gone = dropped
-            .into_iter()
-            .map(|line| line.digest)
-            .filter(|digest| !book.has_version(digest))
-            .collect();
-        self.put(&held, &book, gone)?;
-        Ok(line)
+        self.change(|book| {
+            if self.is_shared() {
+                book.must_end_with(after)?;
+            }
+            let last = book.rollouts.last();
+            if last.is_some_and(|last| last.ended.is_none()) {
+                return Err(NotKept::ChangedMeanwhile);
+            }
+            let number = last.map_or(1, |last| last.number + 1);
+            let line = RolloutLine {
+                number,
+                ..new.clone()
+            };
+            book.rollouts.push(line.clone());
+            let surplus = book.rollouts.len().saturating_sub(ROLLOUTS_MAX);
+            let dropped: Vec<RolloutLine> = book.rollouts.drain(..surplus).collect();
+            let gone = dropped.into_iter().map(|line| line.digest);
+            let draft = Draft {
+                content: Some(content(&line, kept)),
+                gone: gone.filter(|digest| !book.has_version(digest)).collect(),
+            };
+            Ok((line, Some(draft)))
+        })
     }
 
     /// Keeps a roll-out in the place of how it was, unless another process
@@ -135,16 +137,15 @@ impl Versions {
         line: &RolloutLine,
         kept: Option<&Kept>,
     ) -> Result<(), NotKept> {
-        let held = self.0.lock()?;
-        let mut book = self.book()?;
-        let before = book.take(line).ok_or(NotKept::ChangedMeanwhile)?;
-        if let Some(kept) = kept {
-            self.0
-                .write(&held, &file(&line.digest), &write(&content(line, kept))?)?;
-        }
-        let is_gone = before != line.digest && !book.has_version(&before);
-        let gone = is_gone.then_some(before);
-        Ok(self.put(&held, &book, gone.into_iter().collect())?)
+        self.change(|book| {
+            let before = book.take(line).ok_or(NotKept::ChangedMeanwhile)?;
+            let is_gone = before != line.digest && !book.has_version(&before);
+            let draft = Draft {
+                content: kept.map(|kept| content(line, kept)),
+                gone: is_gone.then_some(before).into_iter().collect(),
+            };
+            Ok(((), Some(draft)))
+        })
     }
 }
 

@@ -33,9 +33,9 @@ fn old_documents_go_and_are_listed_as_removed() {
     let versions = Versions::open(&home.path().join("plans")).unwrap();
     let most = VERSIONS_MAX as u64;
     for n in 1..=most + 2 {
-        assert_eq!(versions.keep(version(n), &kept(n), None).unwrap(), n);
+        assert_eq!(versions.keep(&version(n), &kept(n), None, None).unwrap(), n);
         assert_eq!(
-            versions.keep(version(n), &kept(n), None).unwrap(),
+            versions.keep(&version(n), &kept(n), None, None).unwrap(),
             n,
             "in force"
         );
@@ -50,12 +50,12 @@ fn old_documents_go_and_are_listed_as_removed() {
     assert_eq!(removed, [1, 2]);
     assert!(!is_kept(&versions, 1) && !is_kept(&versions, 2) && is_kept(&versions, 3));
     // An old one that comes in force again is young.
-    versions.keep(version(3), &kept(3), None).unwrap();
+    versions.keep(&version(3), &kept(3), None, None).unwrap();
     versions
-        .keep(version(most + 3), &kept(most + 3), None)
+        .keep(&version(most + 3), &kept(most + 3), None, None)
         .unwrap();
     assert!(is_kept(&versions, 3) && !is_kept(&versions, 4));
-    versions.keep(version(1), &kept(1), None).unwrap();
+    versions.keep(&version(1), &kept(1), None, None).unwrap();
     assert!(is_kept(&versions, 1));
     assert!(!versions.list().unwrap()[0].removed, "it is back");
 }
@@ -105,8 +105,8 @@ fn ended(line: RolloutLine) -> RolloutLine {
 fn a_roll_out_is_no_version_until_it_is_promoted() {
     let home = tempfile::tempdir().unwrap();
     let versions = Versions::open(&home.path().join("plans")).unwrap();
-    versions.keep(version(1), &kept(1), None).unwrap();
-    let line = versions.begin_rollout(rollout(2), &kept(2)).unwrap();
+    versions.keep(&version(1), &kept(1), None, None).unwrap();
+    let line = versions.begin_rollout(&rollout(2), &kept(2), None).unwrap();
     assert_eq!(versions.rollout().unwrap(), Some(line.clone()));
     assert!(is_kept(&versions, 2));
     let (last, _) = versions.of_api().unwrap().unwrap();
@@ -117,14 +117,14 @@ fn a_roll_out_is_no_version_until_it_is_promoted() {
     // What has ended stays ended, whoever thinks otherwise.
     let known = versions.change_rollout(&line, None);
     assert!(matches!(known, Err(NotKept::ChangedMeanwhile)));
-    let known = versions.keep(version(2), &kept(2), Some(&ended(line.clone())));
+    let known = versions.keep(&version(2), &kept(2), Some(&ended(line.clone())), None);
     assert!(matches!(known, Err(NotKept::ChangedMeanwhile)));
     assert_eq!(versions.rollout().unwrap(), None);
     assert_eq!(versions.list().unwrap().len(), 1);
 
-    let line = versions.begin_rollout(rollout(4), &kept(4)).unwrap();
+    let line = versions.begin_rollout(&rollout(4), &kept(4), None).unwrap();
     assert_eq!(line.number, 2);
-    let another = versions.begin_rollout(rollout(5), &kept(5));
+    let another = versions.begin_rollout(&rollout(5), &kept(5), None);
     assert!(matches!(another, Err(NotKept::ChangedMeanwhile)));
     // A secret changed, and so the digest of the same document.
     let line = RolloutLine {
@@ -134,7 +134,7 @@ fn a_roll_out_is_no_version_until_it_is_promoted() {
     versions.change_rollout(&line, Some(&kept(3))).unwrap();
     assert!(!is_kept(&versions, 4) && is_kept(&versions, 3));
     versions
-        .keep(version(3), &kept(3), Some(&ended(line)))
+        .keep(&version(3), &kept(3), Some(&ended(line)), None)
         .unwrap();
     assert_eq!(versions.rollout().unwrap(), None);
     assert_eq!(versions.list().unwrap().len(), 2);
@@ -145,9 +145,9 @@ fn roll_outs_are_bounded_and_leave_no_document_behind() {
     let home = tempfile::tempdir().unwrap();
     let versions = Versions::open(&home.path().join("plans")).unwrap();
     let most = rollouts::ROLLOUTS_MAX as u64;
-    versions.keep(version(1), &kept(1), None).unwrap();
+    versions.keep(&version(1), &kept(1), None, None).unwrap();
     for n in 1..=most + 2 {
-        let line = versions.begin_rollout(rollout(n), &kept(n)).unwrap();
+        let line = versions.begin_rollout(&rollout(n), &kept(n), None).unwrap();
         assert_eq!(line.number, n);
         versions.change_rollout(&ended(line), None).unwrap();
     }

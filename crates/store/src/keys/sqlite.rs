@@ -12,12 +12,11 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, named_params};
 
 use super::{
-    KEYS_ACTIVE_MAX, KEYS_PAGE_MAX, KeyCounts, KeyFilter, KeyRow, Keys, KeysError, OnRevoke,
-    SecretRow,
+    KEYS_ACTIVE_MAX, KEYS_PAGE_MAX, KeyCounts, KeyFilter, KeyRow, Keys, KeysError, OnRevoke, text,
 };
 use crate::sqlite::{NotOpened, SqliteFile, Tables};
 
-const TABLES: Tables = Tables {
+pub(super) const TABLES: Tables = Tables {
     version: 1,
     sql: SQL,
 };
@@ -49,7 +48,7 @@ CREATE TABLE state(
 INSERT INTO state VALUES (1, 0);
 ";
 
-const COLUMNS: &str = "number, id, change, name, tenant, app, groups, models, on_revoke, \
+pub(super) const COLUMNS: &str = "number, id, change, name, tenant, app, groups, models, on_revoke, \
                        created_us, created_by, expires_us, rotated_us, revoked_us, revoked_by, \
                        last_used_us, secrets";
 
@@ -224,7 +223,7 @@ impl Keys for SqliteKeys {
 }
 
 /// SQLite counts with a sign.
-fn within(number: u64) -> i64 {
+pub(super) fn within(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -256,10 +255,19 @@ fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<KeyRow>> {
 }
 
 fn insert(transaction: &Transaction<'_>, row: &KeyRow) -> rusqlite::Result<()> {
+    put(transaction, "INSERT", row)
+}
+
+/// Writes a row with this way of inserting.
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    insert: &'static str,
+    row: &KeyRow,
+) -> rusqlite::Result<()> {
     let sql = format!(
-        "INSERT INTO keys({COLUMNS}) VALUES (:number, :id, :change, :name, :tenant, :app, :groups, \
-         :models, :on_revoke, :created_us, :created_by, :expires_us, :rotated_us, :revoked_us, \
-         :revoked_by, :last_used_us, :secrets)"
+        "{insert} INTO keys({COLUMNS}) VALUES (:number, :id, :change, :name, :tenant, :app, \
+         :groups, :models, :on_revoke, :created_us, :created_by, :expires_us, :rotated_us, \
+         :revoked_us, :revoked_by, :last_used_us, :secrets)"
     );
     write(transaction, &sql, row)
 }
@@ -281,8 +289,8 @@ fn write(transaction: &Transaction<'_>, sql: &str, row: &KeyRow) -> rusqlite::Re
         ":name": row.name,
         ":tenant": row.tenant,
         ":app": row.app,
-        ":groups": list(&row.groups),
-        ":models": row.models.as_ref().map(|models| list(models)),
+        ":groups": text::of_list(&row.groups),
+        ":models": row.models.as_ref().map(|models| text::of_list(models)),
         ":on_revoke": row.on_revoke.name(),
         ":created_us": within(row.created_us),
         ":created_by": row.created_by,
@@ -291,7 +299,7 @@ fn write(transaction: &Transaction<'_>, sql: &str, row: &KeyRow) -> rusqlite::Re
         ":revoked_us": row.revoked_us.map(within),
         ":revoked_by": row.revoked_by,
         ":last_used_us": row.last_used_us.map(within),
-        ":secrets": secrets(&row.secrets),
+        ":secrets": text::of_secrets(&row.secrets),
     })?;
     match count {
         1 => Ok(()),
@@ -299,20 +307,7 @@ fn write(transaction: &Transaction<'_>, sql: &str, row: &KeyRow) -> rusqlite::Re
     }
 }
 
-fn list(texts: &[String]) -> String {
-    serde_json::Value::from(texts).to_string()
-}
-
-/// `[["hex digest", created_us, until_us or null], ..]`
-fn secrets(secrets: &[SecretRow]) -> String {
-    let rows = secrets.iter().map(|secret| {
-        let digest = blake3::Hash::from_bytes(secret.digest).to_hex().to_string();
-        serde_json::json!([digest, secret.created_us, secret.until_us])
-    });
-    serde_json::Value::from_iter(rows).to_string()
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
     let on_revoke: String = row.get("on_revoke")?;
     let groups: String = row.get("groups")?;
     let models: Option<String> = row.get("models")?;
@@ -324,11 +319,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
         name: row.get("name")?,
         tenant: row.get("tenant")?,
         app: row.get("app")?,
-        groups: serde_json::from_str(&groups).map_err(|_| strange("groups"))?,
+        groups: text::list(&groups).ok_or_else(|| strange("groups"))?,
         models: models
-            .map(|models| serde_json::from_str(&models))
-            .transpose()
-            .map_err(|_| strange("models"))?,
+            .map(|models| text::list(&models).ok_or_else(|| strange("models")))
+            .transpose()?,
         on_revoke: OnRevoke::of(&on_revoke).ok_or_else(|| strange("on_revoke"))?,
         created_us: row.get("created_us")?,
         created_by: row.get("created_by")?,
@@ -337,21 +331,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
         revoked_us: row.get("revoked_us")?,
         revoked_by: row.get("revoked_by")?,
         last_used_us: row.get("last_used_us")?,
-        secrets: read_secrets(&secrets).ok_or_else(|| strange("secrets"))?,
+        secrets: text::secrets(&secrets).ok_or_else(|| strange("secrets"))?,
     })
-}
-
-fn read_secrets(text: &str) -> Option<Vec<SecretRow>> {
-    let rows: Vec<(String, u64, Option<u64>)> = serde_json::from_str(text).ok()?;
-    rows.into_iter()
-        .map(|(digest, created_us, until_us)| {
-            Some(SecretRow {
-                digest: *blake3::Hash::from_hex(digest).ok()?.as_bytes(),
-                created_us,
-                until_us,
-            })
-        })
-        .collect()
 }
 
 /// A column that this gateway did not write so. Nothing of the key is guessed.
