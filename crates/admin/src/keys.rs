@@ -24,7 +24,7 @@ use crate::auth::{self, By};
 use crate::params::{Page, Params, bad};
 use crate::reply::Reply;
 
-use asked::{NewKey, Revocation, Rotation, read};
+use asked::{NewKey, Revocation, Rotation, kept, read};
 
 /// How often a change is tried again that somebody else's change came before.
 const TRIES_MAX: usize = 3;
@@ -87,6 +87,8 @@ struct KeyView<'a> {
     last_used_at: Option<String>,
     /// Newest first.
     secrets: Vec<SecretView>,
+    /// Limits and budgets of its own; null is none.
+    limits: Option<Value>,
     /// A key of the document has the same id, so this one does not work.
     shadowed: bool,
 }
@@ -193,6 +195,15 @@ impl Errand<'_> {
             change::rotated(row, &minted, overlap_us, self.by).map(Some)
         })?;
         Ok(self.shown_once(&row, &minted.secret))
+    }
+
+    /// Other limits and budgets of a key's own; an empty object takes them
+    /// away. A limit of the same measure and time keeps what was counted.
+    pub(crate) fn limit(&self, id: &str, body: &[u8]) -> Result<Reply, Reply> {
+        self.allowed()?;
+        let limits = kept(&read(body)?)?;
+        let row = self.change("key.limit", id, &|row| change::limited(row, &limits))?;
+        Ok(self.shown(&row))
     }
 
     /// The end of a key. One that was revoked before stays as it is.
@@ -346,9 +357,15 @@ impl Errand<'_> {
             revoked_by: row.revoked_by.as_deref(),
             last_used_at: row.last_used_us.map(rfc3339),
             secrets: secrets.collect(),
+            limits: row.limits.as_deref().map(limits_of),
             shadowed: self.plan.keys.has_id(&row.id),
         }
     }
+}
+
+/// Limits as they are kept, for people.
+fn limits_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
 /// What a store did not do, in words for operators.

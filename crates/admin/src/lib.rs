@@ -263,6 +263,7 @@ impl Api {
             | Resource::Key
             | Resource::KeyCreate
             | Resource::KeyRotate
+            | Resource::KeyLimit
             | Resource::KeyRevoke => self.keys(asked),
             Resource::Approvals
             | Resource::Approval
@@ -398,6 +399,7 @@ impl Api {
             | Resource::Key
             | Resource::KeyCreate
             | Resource::KeyRotate
+            | Resource::KeyLimit
             | Resource::KeyRevoke
             | Resource::Approvals
             | Resource::Approval
@@ -433,6 +435,7 @@ impl Api {
             let made = match resource {
                 Resource::KeyCreate => errand.create(&body),
                 Resource::KeyRotate => errand.rotate(&id, &body),
+                Resource::KeyLimit => errand.limit(&id, &body),
                 Resource::KeyRevoke => errand.revoke(&id, &body),
                 Resource::Key => errand.one(&id),
                 Resource::Keys

@@ -75,6 +75,8 @@ pub enum Resource {
     KeyCreate,
     /// A new secret for a virtual key.
     KeyRotate,
+    /// Other limits of a virtual key's own.
+    KeyLimit,
     /// The end of a virtual key.
     KeyRevoke,
     /// Many approvals.
@@ -389,6 +391,10 @@ pub const ROUTES: &[Route] = &[
                 "on_revoke",
                 "What becomes of its open streams: finish or cut",
             ),
+            (
+                "limits",
+                "Its own limits: an object with `rate_limits` and `budgets`",
+            ),
         ],
         statuses: &[
             (201, "Made; the only answer that shows the secret"),
@@ -421,6 +427,27 @@ pub const ROUTES: &[Route] = &[
             "/v1/keys/{key}/rotate",
             Resource::KeyRotate,
             "Give a virtual key a new secret; those before it work on for `overlap`",
+        )
+    },
+    Route {
+        roles: OPERATORS,
+        body_bytes_max: KEY_BODY_BYTES_MAX,
+        fields: &[
+            (
+                "rate_limits",
+                "Objects with limit, and measure, per, burst, window, mode as in the configuration",
+            ),
+            (
+                "budgets",
+                "Objects with limit, window, and measure, time_zone, from, mode",
+            ),
+        ],
+        statuses: KEY_STATUSES,
+        ..post(
+            "/v1/keys/{key}/limits",
+            Resource::KeyLimit,
+            "Give a virtual key these limits and budgets of its own instead of those it has; an \
+             empty body takes them away",
         )
     },
     Route {

@@ -3,12 +3,15 @@
 //!
 //! Deliberately not here: what a key may do, which the gateway decides.
 
+mod limits;
 mod show;
 
 use std::io::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
+
+pub use limits::LimitArgs;
 
 use crate::admin::{self, AdminArgs, Client, Ended, Setting, Trouble, escape};
 
@@ -21,6 +24,7 @@ const PAGE_MAX: u32 = 1_000;
     tollgate keys create --name 'night batch' --tenant acme --app batch --expires 30d\n  \
     tollgate keys list --tenant acme\n  \
     tollgate keys rotate k7m2p9qa --overlap 24h\n  \
+    tollgate keys limit k7m2p9qa --limit requests=60/1m --budget 100.00/month\n  \
     tollgate keys revoke k7m2p9qa --on-revoke cut")]
 pub struct KeysArgs {
     /// What to do.
@@ -43,6 +47,12 @@ pub enum KeysCommand {
     Show(OneArgs),
     /// Give a key a new secret. Those before it work on for the overlap.
     Rotate(RotateArgs),
+    /// Give a key these limits and budgets of its own, instead of those it has.
+    #[command(after_help = "Examples:\n  \
+        tollgate keys limit k7m2p9qa --limit requests=60/1m --limit concurrency=4\n  \
+        tollgate keys limit k7m2p9qa --budget 100.00/month --budget tokens=1000000/day\n  \
+        tollgate keys limit k7m2p9qa --none")]
+    Limit(KeyLimitArgs),
     /// End a key, at once and for good.
     Revoke(RevokeArgs),
 }
@@ -73,6 +83,26 @@ pub struct CreateArgs {
     /// What becomes of its open streams when it is revoked [default: finish].
     #[arg(long, value_name = "CHOICE")]
     pub on_revoke: Option<OnRevoke>,
+    /// Limits of its own.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// How to print, and which gateway.
+    #[command(flatten)]
+    pub at: KeyAt,
+}
+
+/// Which key, and its limits.
+#[derive(Clone, Debug, Args)]
+pub struct KeyLimitArgs {
+    /// Public id of the key.
+    pub id: String,
+    /// Limits of its own.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// It has none of its own any more.
+    #[arg(long, required_unless_present_any = ["limits", "budgets"])]
+    #[arg(conflicts_with_all = ["limits", "budgets"])]
+    pub none: bool,
     /// How to print, and which gateway.
     #[command(flatten)]
     pub at: KeyAt,
@@ -175,6 +205,7 @@ impl KeysArgs {
             KeysCommand::List(args) => &args.at,
             KeysCommand::Show(args) => &args.at,
             KeysCommand::Rotate(args) => &args.at,
+            KeysCommand::Limit(args) => &args.at,
             KeysCommand::Revoke(args) => &args.at,
         }
     }
@@ -194,6 +225,11 @@ pub fn keys(args: &KeysArgs, setting: &Setting, out: &mut dyn Write) -> Result<(
             &client,
             &path(&rotate.id, "/rotate"),
             &json!({"overlap": rotate.overlap}),
+        ),
+        KeysCommand::Limit(limit) => post(
+            &client,
+            &path(&limit.id, "/limits"),
+            &Value::Object(limit.limits.body()),
         ),
         KeysCommand::Revoke(revoke) => post(&client, &path(&revoke.id, "/revoke"), &revoke.body()),
     };
@@ -270,6 +306,10 @@ impl CreateArgs {
             (field.to_owned(), json!(text))
         }));
         body.extend(self.on_revoke.map(of_streams));
+        let limits = self.limits.body();
+        if !limits.is_empty() {
+            body.insert("limits".to_owned(), Value::Object(limits));
+        }
         Value::Object(body)
     }
 }

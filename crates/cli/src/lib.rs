@@ -32,8 +32,8 @@ pub use approvals::{
 pub use audit::{AuditArgs, AuditCommand, read as read_audit};
 pub use config::{ConfigArgs, ConfigCommand, Format, Source};
 pub use keys::{
-    CreateArgs, KeyAt, KeysArgs, KeysCommand, ListArgs, OnRevoke, OneArgs, RevokeArgs, RotateArgs,
-    keys,
+    CreateArgs, KeyAt, KeyLimitArgs, KeysArgs, KeysCommand, LimitArgs, ListArgs, OnRevoke, OneArgs,
+    RevokeArgs, RotateArgs, keys,
 };
 pub use ledger::{LedgerArgs, LedgerCommand};
 pub use logs::{LogsArgs, LogsCommand, StatusFilter, VerifyArgs, read as read_logs};

@@ -205,8 +205,11 @@ fn operate(
         keys: house.keys.admin(),
         find_key: policy::find_key(house.plan.clone(), house.keys.table()),
         counted: {
-            let counters = house.counters.clone();
-            Arc::new(move || insight::budgets::Counted::of(&*counters))
+            let (counters, keys) = (house.counters.clone(), house.keys.clone());
+            Arc::new(move || insight::budgets::Counted {
+                of_keys: keys.counters(),
+                ..insight::budgets::Counted::of(&*counters)
+            })
         },
         approvals: start.approvals.store().clone(),
         plans,

@@ -13,12 +13,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ::meter::{Quotas, Subject};
 use access::{Consumer, KeyLife, LiveKey, LiveKeys};
 use admin::{KeyDesk, Minted};
 use arc_swap::ArcSwap;
 use contract::Secret;
 use contract::seams::Clock;
 use evidence::{Meter, Sample};
+use insight::budgets::KeyCounter;
+use plan::KeyLimits;
 use store::{KeyRow, KeyState, Keys, KeysError, MemoryKeys, OnRevoke, SqliteKeys};
 use transport::RealClock;
 
@@ -44,6 +47,8 @@ struct Desk {
     clock: RealClock,
     /// What calls are looked up in.
     table: Arc<ArcSwap<LiveKeys>>,
+    /// Limits of their own, by their ids.
+    quotas: Arc<ArcSwap<HashMap<String, Arc<Quotas>>>>,
     known: Mutex<Known>,
 }
 
@@ -66,6 +71,8 @@ struct Active {
     row: KeyRow,
     consumer: Arc<Consumer>,
     life: Arc<KeyLife>,
+    /// Limits and budgets of its own.
+    quotas: Option<Arc<Quotas>>,
     /// The last use that was written.
     written_us: u64,
 }
@@ -96,6 +103,7 @@ impl VirtualKeys {
             store,
             clock: RealClock::new(),
             table: Arc::new(ArcSwap::from_pointee(table)),
+            quotas: Arc::default(),
             known: Mutex::default(),
         };
         Self {
@@ -106,6 +114,21 @@ impl VirtualKeys {
     /// What calls are looked up in.
     pub(crate) fn table(&self) -> Arc<ArcSwap<LiveKeys>> {
         self.desk.table.clone()
+    }
+
+    /// The limits that keys have of their own, by their ids.
+    pub(crate) fn quotas(&self) -> Arc<ArcSwap<HashMap<String, Arc<Quotas>>>> {
+        self.desk.quotas.clone()
+    }
+
+    /// The counters of those limits.
+    pub(crate) fn counters(&self) -> Vec<KeyCounter> {
+        let known = self.desk.known();
+        let limited = known.active.values();
+        let limited = limited.filter_map(|active| Some((active, active.quotas.as_ref()?)));
+        limited
+            .flat_map(|(active, quotas)| counters(&active.row, quotas))
+            .collect()
     }
 
     /// What the admin API works with.
@@ -225,6 +248,10 @@ impl Desk {
     fn swap(&self, known: &mut Known) {
         let now_us = self.clock.unix_us();
         let table = known.table(now_us);
+        let quotas = known.active.iter();
+        let quotas = quotas.filter_map(|(id, active)| Some((id.clone(), active.quotas.clone()?)));
+        // Before the keys they belong to.
+        self.quotas.store(Arc::new(quotas.collect()));
         self.table.store(Arc::new(self.table.load().with(table)));
     }
 
@@ -270,6 +297,13 @@ impl Known {
         let before = self.active.remove(&row.id);
         match row.state(now_us) {
             KeyState::Active => {
+                let Some(quotas) = quotas(&row) else {
+                    // It would be held to nothing.
+                    if let Some(before) = before {
+                        before.life.revoke();
+                    }
+                    return;
+                };
                 let cuts = row.on_revoke == OnRevoke::Cut;
                 let (life, written_us) = match before {
                     Some(before) => (before.life, before.written_us),
@@ -281,6 +315,7 @@ impl Known {
                 let active = Active {
                     consumer: Arc::new(consumer(&row)),
                     life,
+                    quotas,
                     written_us,
                     row,
                 };
@@ -362,6 +397,38 @@ fn consumer(row: &KeyRow) -> Consumer {
         models: row.models.clone(),
         ..Consumer::new(&*row.id, &*row.tenant, &*row.app)
     }
+}
+
+/// The limits of a key; `None` if they cannot be read, which no gateway of
+/// this version writes. Such a key does not work.
+fn quotas(row: &KeyRow) -> Option<Option<Arc<Quotas>>> {
+    let Some(text) = &row.limits else {
+        return Some(None);
+    };
+    let read = serde_json::from_str::<KeyLimits>(text).ok();
+    let quotas = read.and_then(|limits| plan::key_quotas(&limits).ok());
+    if quotas.is_none() {
+        crate::say(&format!(
+            "the limits of key {} cannot be read by this version, so the key does not work. Give \
+             it others: tollgate keys limit {}",
+            row.id, row.id
+        ));
+    }
+    quotas.map(|quotas| Some(Arc::new(quotas)))
+}
+
+/// The counters of a key's own limits.
+fn counters<'k>(row: &'k KeyRow, quotas: &'k Quotas) -> impl Iterator<Item = KeyCounter> + 'k {
+    let subject = Subject {
+        tenant: &row.tenant,
+        key: &row.id,
+        ..Subject::default()
+    };
+    quotas.all().iter().map(move |quota| KeyCounter {
+        counter: quota.counter(&subject),
+        scope: quota.scope.text(&subject),
+        quota: quota.clone(),
+    })
 }
 
 fn fill(random: &mut [u8]) -> io::Result<()> {

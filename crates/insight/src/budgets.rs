@@ -3,7 +3,8 @@
 //!
 //! Deliberately not here: counting (`meter`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use meter::{Counters, Dimension, Level, Measure, Pace, Quota, QuotaKind, Quotas, Span};
 use serde_json::{Value, json};
@@ -21,6 +22,19 @@ pub struct Counted {
     pub levels: Vec<Level>,
     /// Estimation debt since the start, by measure.
     pub debts: Vec<(Measure, i64)>,
+    /// Counters of limits that keys have of their own.
+    pub of_keys: Vec<KeyCounter>,
+}
+
+/// The counter of a limit of a key's own. Limits of one name differ by key.
+#[derive(Clone, Debug)]
+pub struct KeyCounter {
+    /// The counter.
+    pub counter: u128,
+    /// Whose, for people.
+    pub scope: String,
+    /// The limit.
+    pub quota: Arc<Quota>,
 }
 
 impl Counted {
@@ -33,6 +47,7 @@ impl Counted {
         Self {
             levels: counters.levels(),
             debts: estimated.map(|it| (it, counters.debt(it))).collect(),
+            of_keys: Vec::new(),
         }
     }
 }
@@ -107,8 +122,12 @@ impl Line<'_> {
 /// The counters of these quotas as they stand; those of one tenant, if named.
 pub fn budgets(counted: &Counted, quotas: &Quotas, tenant: Option<&str>, now_us: u64) -> Budgets {
     let mut lines: BTreeMap<u128, Line<'_>> = BTreeMap::new();
+    let of_keys = counted.of_keys.iter().map(|it| (it.counter, it));
+    let of_keys: HashMap<u128, &KeyCounter> = of_keys.collect();
     for level in &counted.levels {
-        let quota = quotas.all().iter().find(|it| it.name == level.quota);
+        let of_key = of_keys.get(&level.counter).map(|it| &it.quota);
+        let quota = || quotas.all().iter().find(|it| it.name == level.quota);
+        let quota = of_key.or_else(quota);
         let Some(quota) = quota.filter(|it| sees(it, &level.scope, tenant)) else {
             continue;
         };
@@ -126,6 +145,13 @@ pub fn budgets(counted: &Counted, quotas: &Quotas, tenant: Option<&str>, now_us:
         line.settled += i128::from(level.settled);
         line.reserved += i128::from(level.reserved);
     }
+    for of_key in &counted.of_keys {
+        let is_cells = matches!(of_key.quota.pace, Pace::Gcra { .. });
+        if !is_cells && sees(&of_key.quota, &of_key.scope, tenant) {
+            let unused = || unused(&of_key.quota, &of_key.scope, now_us);
+            lines.entry(of_key.counter).or_insert_with(unused);
+        }
+    }
     let mut lines: Vec<Line<'_>> = lines.into_values().collect();
     // What nobody has drawn on yet is whole. Counters by caller come with
     // their callers, and the cells of a rate leave no level.
@@ -133,7 +159,7 @@ pub fn budgets(counted: &Counted, quotas: &Quotas, tenant: Option<&str>, now_us:
         let is_one = quota.scope.by.is_empty() && !matches!(quota.pace, Pace::Gcra { .. });
         let is_known = lines.iter().any(|line| line.quota.name == quota.name);
         if is_one && !is_known && sees(quota, "", tenant) {
-            lines.push(unused(quota, now_us));
+            lines.push(unused(quota, "", now_us));
         }
     }
     let limit = |line: &Line<'_>| i128::from(line.quota.limit_at(now_us));
@@ -159,14 +185,14 @@ pub fn budgets(counted: &Counted, quotas: &Quotas, tenant: Option<&str>, now_us:
     }
 }
 
-fn unused(quota: &Quota, now_us: u64) -> Line<'_> {
+fn unused<'a>(quota: &'a Quota, scope: &'a str, now_us: u64) -> Line<'a> {
     let span = match &quota.pace {
         Pace::Window(window) => window.span(now_us),
         Pace::Gcra { .. } | Pace::Permits => Span::ALWAYS,
     };
     Line {
         quota,
-        scope: "",
+        scope,
         span,
         settled: 0,
         reserved: 0,

@@ -116,6 +116,8 @@ pub struct KeyRow {
     pub last_used_us: Option<u64>,
     /// Its secrets, newest first.
     pub secrets: Vec<SecretRow>,
+    /// Its own limits and budgets, as a text that means nothing here.
+    pub limits: Option<String>,
 }
 
 /// One secret of a key.

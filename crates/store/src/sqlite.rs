@@ -23,6 +23,8 @@ const STATEMENTS_KEPT: usize = 16;
 pub(crate) struct Tables {
     pub(crate) version: i64,
     pub(crate) sql: &'static str,
+    /// What makes each version out of the one before, from version 2 on.
+    pub(crate) steps: &'static [&'static str],
 }
 
 /// Why a file is not opened.
@@ -112,15 +114,28 @@ fn prepare(connection: &mut Connection, tables: &Tables) -> Result<(), NotOpened
             transaction.pragma_update(None, "user_version", tables.version)?;
         }
         found if found == tables.version => {}
-        found => {
-            return Err(NotOpened::Foreign(format!(
-                "it has version {found}, and this gateway knows version {}",
-                tables.version
-            )));
+        found if (1..tables.version).contains(&found) => {
+            let from = usize::try_from(found - 1).unwrap_or(usize::MAX);
+            let leads_here = tables.steps.len() as i64 == tables.version - 1;
+            let Some(steps) = tables.steps.get(from..).filter(|_| leads_here) else {
+                return Err(foreign(found, tables));
+            };
+            for step in steps {
+                transaction.execute_batch(step)?;
+            }
+            transaction.pragma_update(None, "user_version", tables.version)?;
         }
+        found => return Err(foreign(found, tables)),
     }
     transaction.commit()?;
     Ok(())
+}
+
+fn foreign(found: i64, tables: &Tables) -> NotOpened {
+    NotOpened::Foreign(format!(
+        "it has version {found}, and this gateway knows version {}",
+        tables.version
+    ))
 }
 
 /// The file and those that SQLite keeps beside it.

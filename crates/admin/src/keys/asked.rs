@@ -3,6 +3,7 @@
 //!
 //! Deliberately not here: doing it.
 
+use plan::KeyLimits;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use store::OnRevoke;
@@ -50,6 +51,7 @@ pub(super) struct NewKey {
     expires_in: Option<String>,
     expires_at: Option<String>,
     on_revoke: Option<String>,
+    limits: Option<KeyLimits>,
 }
 
 /// A key to be made, checked.
@@ -63,6 +65,8 @@ pub(super) struct Draft {
     pub(super) models: Option<Vec<String>>,
     pub(super) expires_us: Option<u64>,
     pub(super) on_revoke: OnRevoke,
+    /// As they are kept.
+    pub(super) limits: Option<String>,
 }
 
 impl NewKey {
@@ -102,6 +106,7 @@ impl NewKey {
                 by.now_us,
             )?,
             on_revoke: on_revoke(self.on_revoke.as_deref())?.unwrap_or_default(),
+            limits: kept(&self.limits.unwrap_or_default())?,
         })
     }
 }
@@ -142,6 +147,21 @@ impl Revocation {
     pub(super) fn check(&self) -> Result<Option<OnRevoke>, Reply> {
         on_revoke(self.on_revoke.as_deref())
     }
+}
+
+/// Limits and budgets of a key, checked: the form in which they are kept.
+/// `None` is none.
+pub(super) fn kept(limits: &KeyLimits) -> Result<Option<String>, Reply> {
+    plan::key_quotas(limits).map_err(|wrong| {
+        let first = wrong.first();
+        let told = first.map(|it| format!("{}: {}; {}", it.path, it.what, it.instead));
+        refused(&format!(
+            "The limits cannot be used. {}.",
+            told.unwrap_or_default()
+        ))
+    })?;
+    let text = serde_json::to_string(limits).expect("plain data is JSON");
+    Ok((!limits.is_empty()).then_some(text))
 }
 
 fn on_revoke(text: Option<&str>) -> Result<Option<OnRevoke>, Reply> {

@@ -32,6 +32,7 @@ pub(super) fn made(draft: &Draft, minted: &Minted, by: &By) -> KeyRow {
         revoked_by: None,
         last_used_us: None,
         secrets: vec![secret(minted, by.now_us)],
+        limits: draft.limits.clone(),
     }
 }
 
@@ -82,6 +83,18 @@ pub(super) fn revoked(row: &KeyRow, on_revoke: Option<OnRevoke>, by: &By) -> Opt
         secrets: Vec::new(),
         ..row.clone()
     })
+}
+
+/// A key with other limits of its own; `None` if they are what they were.
+pub(super) fn limited(row: &KeyRow, limits: &Option<String>) -> Result<Option<KeyRow>, Reply> {
+    if row.revoked_us.is_some() {
+        let message = "This key was revoked, so nothing of it is changed any more.";
+        return Err(Reply::fault(409, "key_ended", message));
+    }
+    Ok((row.limits != *limits).then(|| KeyRow {
+        limits: limits.clone(),
+        ..row.clone()
+    }))
 }
 
 fn secret(minted: &Minted, now_us: u64) -> SecretRow {

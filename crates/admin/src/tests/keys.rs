@@ -68,7 +68,7 @@ fn a_key_shows_its_secret_once_and_everything_else_ever_after() {
         "expires_at": "2025-12-21T10:00:00.100000Z", "rotated_at": null, "revoked_at": null,
         "revoked_by": null, "last_used_at": null,
         "secrets": [{"created_at": "2025-11-21T10:00:00.100000Z", "until": null}],
-        "shadowed": false
+        "limits": null, "shadowed": false
     });
     assert_eq!(answer["key"], expected);
     assert_eq!(
@@ -363,4 +363,43 @@ fn there_is_a_limit_of_active_keys() {
     assert_eq!(entries[1]["action"], "key.create");
     world.as_olga("/v1/keys/id00001/revoke", "");
     world.made("{}");
+}
+
+#[test]
+fn limits_of_a_key_are_given_changed_and_taken_away() {
+    let world = world();
+    let limits = r#"{"rate_limits": [{"limit": 60, "per": "1m"}],
+        "budgets": [{"limit": "12.50", "window": "month"}]}"#;
+    let (id, _) = world.made(&format!("{{\"tenant\": \"acme\", \"limits\": {limits}}}"));
+    let target = format!("/v1/keys/{id}");
+    let shown = &world.told(&target)["key"]["limits"];
+    assert_eq!(shown["rate_limits"][0]["limit"], "60");
+    assert_eq!(shown["budgets"][0]["window"], "month");
+    let change = format!("{target}/limits");
+    let (status, answer) = world.as_olga(&change, r#"{"budgets":[{"limit":20,"window":"month"}]}"#);
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["key"]["limits"]["budgets"][0]["limit"], "20");
+    assert!(answer["key"]["limits"]["rate_limits"].is_null());
+    for (bad, named) in [
+        (
+            r#"{"budgets":[{"limit":20,"window":"fortnight"}]}"#,
+            "budgets[0].window",
+        ),
+        (
+            r#"{"rate_limits":[{"limit":-1,"per":"1m"}]}"#,
+            "rate_limits[0].limit",
+        ),
+        (r#"{"rpm":60}"#, "unknown field"),
+    ] {
+        let (status, answer) = world.as_olga(&change, bad);
+        assert_eq!(status, 400, "{answer}");
+        assert!(message(&answer).contains(named), "{answer}");
+    }
+    let (status, _) = world.post(&change, &credential("VERA_1"), "{}");
+    assert_eq!(status, 403, "a viewer changes nothing");
+    let (status, answer) = world.as_olga(&change, "{}");
+    assert_eq!(status, 200, "{answer}");
+    assert!(world.told(&target)["key"]["limits"].is_null());
+    assert_eq!(world.as_olga(&format!("{target}/revoke"), "{}").0, 200);
+    assert_eq!(world.as_olga(&change, limits).0, 409);
 }

@@ -236,7 +236,8 @@ fn hostile_notes_stay_notes_and_the_fields_of_bodies_are_described() {
     assert_eq!(fields("/v1/plans/{digest}/rollback"), ["note", "expected"]);
     assert_eq!(fields("/v1/keys/{key}/rotate"), ["overlap"]);
     assert_eq!(fields("/v1/keys/{key}/revoke"), ["on_revoke"]);
-    assert_eq!(fields("/v1/keys").len(), 8);
+    assert_eq!(fields("/v1/keys/{key}/limits"), ["rate_limits", "budgets"]);
+    assert_eq!(fields("/v1/keys").len(), 9);
     let body =
         json!({"document": FIRST, "note": "", "expected": in_force(&world), "dry_run": true});
     assert_eq!(world.post("/v1/plans", KEY, &body.to_string()).0, 200);

@@ -37,6 +37,7 @@ pub(super) fn counted() -> Counted {
     Counted {
         levels: vec![level("odd", 1, 6_500_000_000), level("even", 2, 0)],
         debts: vec![(Measure::Cost, 3)],
+        of_keys: Vec::new(),
     }
 }
 

@@ -39,6 +39,33 @@ pub(super) fn one(answer: &Value) -> String {
     line("app", text(&key["app"]));
     line("groups", list(&key["groups"], "none"));
     line("models", list(&key["models"], "all"));
+    for limit in of(&key["limits"], "rate_limits") {
+        let measure = or(&limit["measure"], "requests");
+        let per = limit["per"]
+            .as_str()
+            .map(|per| format!(" in {}", escape::plain(per, FIELD_CHARS)));
+        line(
+            "limit",
+            format!(
+                "{} {measure}{}{}",
+                text(&limit["limit"]),
+                per.unwrap_or_default(),
+                mode(limit)
+            ),
+        );
+    }
+    for budget in of(&key["limits"], "budgets") {
+        let measure = or(&budget["measure"], "cost");
+        line(
+            "budget",
+            format!(
+                "{} {measure} in {}{}",
+                text(&budget["limit"]),
+                text(&budget["window"]),
+                mode(budget)
+            ),
+        );
+    }
     line(
         "created",
         format!(
@@ -75,6 +102,17 @@ pub(super) fn one(answer: &Value) -> String {
         },
     );
     out
+}
+
+fn of<'v>(limits: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
+    limits[name].as_array().into_iter().flatten()
+}
+
+/// What a limit does, where that is not to refuse.
+fn mode(limit: &Value) -> String {
+    let mode = limit["mode"].as_str().filter(|mode| *mode != "enforce");
+    mode.map(|mode| format!(" ({})", escape::plain(mode, FIELD_CHARS)))
+        .unwrap_or_default()
 }
 
 /// Many keys. `more`: there are further ones.

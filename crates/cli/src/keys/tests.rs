@@ -49,6 +49,47 @@ fn what_is_typed_is_what_is_sent() {
         "expires_in": "30d", "on_revoke": "cut"
     });
     assert_eq!(created(&all), expected);
+    let limited = created(&[
+        "--limit",
+        "requests=60/1m",
+        "--limit",
+        "concurrency=4",
+        "--budget",
+        "9.50/month",
+        "--budget",
+        "tokens=500/day",
+    ]);
+    let limits = json!({
+        "rate_limits": [
+            {"measure": "requests", "limit": "60", "per": "1m"},
+            {"measure": "concurrency", "limit": "4"},
+        ],
+        "budgets": [
+            {"limit": "9.50", "window": "month"},
+            {"measure": "tokens", "limit": "500", "window": "day"},
+        ],
+    });
+    assert_eq!(limited, json!({"limits": limits}));
+    match typed(&["limit", "k", "--budget", "1/day"]) {
+        KeysCommand::Limit(args) => assert_eq!(
+            Value::Object(args.limits.body()),
+            json!({"budgets": [{"limit": "1", "window": "day"}]})
+        ),
+        other => panic!("{other:?}"),
+    }
+    match typed(&["limit", "k", "--none"]) {
+        KeysCommand::Limit(args) => assert!(args.limits.body().is_empty()),
+        other => panic!("{other:?}"),
+    }
+    for bad in [
+        &["limit", "k"][..],
+        &["limit", "k", "--budget", "5"],
+        &["limit", "k", "--limit", "60/1m"],
+        &["limit", "k", "--none", "--budget", "1/day"],
+    ] {
+        let words = ["tollgate", "keys"].iter().chain(bad);
+        assert!(Cli::try_parse_from(words).is_err(), "{bad:?}");
+    }
     let dated = created(&["--expires", "2027-01-31T10:00:00Z"]);
     assert_eq!(dated, json!({"expires_at": "2027-01-31T10:00:00Z"}));
     match typed(&["revoke", "k", "--on-revoke", "finish"]) {

@@ -1,6 +1,7 @@
 //! Limits and budgets on the path: what is refused, reserved, settled, told.
 
 mod max_cost;
+mod own;
 mod slices;
 
 use std::future::poll_fn;

@@ -31,6 +31,7 @@ fn row(minted: &Minted) -> KeyRow {
             created_us: 1,
             until_us: None,
         }],
+        limits: None,
     }
 }
 
@@ -188,4 +189,46 @@ fn the_key_of_digests_is_made_once_and_missed_when_it_is_gone() {
     assert!(refused(dir.path()).contains("backup"));
     std::fs::write(&path, "short").unwrap();
     assert!(refused(dir.path()).contains("32 bytes"));
+}
+
+#[test]
+fn limits_come_and_go_with_their_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = VirtualKeys::open(dir.path()).unwrap();
+    let limits = r#"{"budgets":[{"limit":"5","window":"day"}]}"#;
+    let (row, secret) = make(&keys, |row| row.limits = Some(limits.to_owned()));
+    let names = |keys: &VirtualKeys| -> Vec<String> {
+        let all = keys.quotas().load_full();
+        let all = all.get(&row.id).map(|quotas| quotas.all().to_vec());
+        all.into_iter()
+            .flatten()
+            .map(|it| it.name.to_string())
+            .collect()
+    };
+    assert_eq!(names(&keys), ["key/cost/day"]);
+    let [counter] = &keys.counters()[..] else {
+        panic!("one counter")
+    };
+    assert_eq!(counter.scope, format!("tenant=acme, key={}", row.id));
+    // After a restart too.
+    drop(keys);
+    let keys = VirtualKeys::open(dir.path()).unwrap();
+    assert_eq!(names(&keys), ["key/cost/day"]);
+    // What a later version wrote is not taken for none.
+    let strange = KeyRow {
+        limits: Some(r#"{"moods":[]}"#.to_owned()),
+        ..row.clone()
+    };
+    let strange = keys.desk.store.replace(&strange).unwrap();
+    keys.desk.publish(&strange);
+    assert!(names(&keys).is_empty());
+    assert_eq!(id_of(&keys, &secret, 5), None, "it is held to nothing");
+    let free = KeyRow {
+        limits: None,
+        ..strange
+    };
+    let free = keys.desk.store.replace(&free).unwrap();
+    keys.desk.publish(&free);
+    assert_eq!(id_of(&keys, &secret, 5), Some(row.id.clone()));
+    assert!(names(&keys).is_empty());
 }

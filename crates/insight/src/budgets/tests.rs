@@ -81,6 +81,7 @@ fn counted() -> (Counted, Quotas) {
     let counted = Counted {
         levels,
         debts: vec![(Measure::Cost, 5), (Measure::Tokens, 7)],
+        of_keys: Vec::new(),
     };
     (counted, quotas)
 }
@@ -149,6 +150,7 @@ fn a_window_that_moves_is_the_sum_of_its_pieces() {
     let counted = Counted {
         levels: levels.to_vec(),
         debts: Vec::new(),
+        of_keys: Vec::new(),
     };
     let told = budgets(&counted, &quotas, None, NOW_US).report();
     assert_eq!(told["rows"][0]["settled"], "3.00");
@@ -163,7 +165,42 @@ fn answers_are_bounded() {
     let counted = Counted {
         levels: levels.collect(),
         debts: Vec::new(),
+        of_keys: Vec::new(),
     };
     let some = budgets(&counted, &quotas, None, NOW_US);
     assert_eq!((some.table.rows.len(), some.more), (ROWS_MAX, true));
+}
+
+/// Limits of keys are called the same and differ by key; one that nobody has
+/// drawn on is whole.
+#[test]
+fn limits_of_keys_are_told_by_their_own_amounts() {
+    let of = |counter, key: &str, limit| KeyCounter {
+        counter,
+        scope: format!("tenant=acme, key={key}"),
+        quota: Arc::new(Quota::new(QuotaSpec {
+            limit,
+            ..spec("key/cost/day", &[Dimension::Tenant, Dimension::Key])
+        })),
+    };
+    let counted = Counted {
+        levels: vec![level(
+            "key/cost/day",
+            1,
+            "tenant=acme, key=k1",
+            20_000,
+            1_000_000_000,
+        )],
+        debts: Vec::new(),
+        of_keys: vec![of(1, "k1", 4_000_000_000), of(2, "k2", 8_000_000_000)],
+    };
+    let told = budgets(&counted, &Quotas::default(), Some("acme"), NOW_US).report();
+    let line = |nth: usize, name: &str| told["rows"][nth][name].clone();
+    assert_eq!(line(0, "scope"), "tenant=acme, key=k1");
+    assert_eq!(line(0, "limit"), "4.00");
+    assert_eq!(line(0, "settled"), "1.00");
+    assert_eq!(line(1, "limit"), "8.00");
+    assert_eq!(line(1, "settled"), "0.00");
+    let other = budgets(&counted, &Quotas::default(), Some("other"), NOW_US).report();
+    assert_eq!(other["rows"], json!([]));
 }

@@ -16,6 +16,7 @@ use crate::sqlite::{NotOpened, SqliteFile, Tables};
 const TABLES: Tables = Tables {
     version: 2,
     sql: SQL,
+    steps: &[],
 };
 const SQL: &str = "
 CREATE TABLE approvals(

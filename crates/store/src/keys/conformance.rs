@@ -58,6 +58,7 @@ pub fn row(id: &str) -> KeyRow {
         revoked_by: None,
         last_used_us: None,
         secrets: vec![secret(id, 1_000_000, None)],
+        limits: None,
     }
 }
 
@@ -110,6 +111,7 @@ fn keeps_what_it_is_given(keys: &dyn Keys) {
             secret("new", 2_000_000, None),
             secret("old", 1_000_000, Some(4_000_000)),
         ],
+        limits: Some(r#"{"budgets":[]}"#.to_owned()),
         ..row("full")
     };
     for given in [full, row("plain")] {

@@ -17,8 +17,9 @@ use super::{
 use crate::sqlite::{NotOpened, SqliteFile, Tables};
 
 pub(super) const TABLES: Tables = Tables {
-    version: 1,
+    version: 2,
     sql: SQL,
+    steps: &["ALTER TABLE keys ADD COLUMN limits TEXT"],
 };
 const SQL: &str = "
 CREATE TABLE keys(
@@ -38,7 +39,8 @@ CREATE TABLE keys(
   revoked_us INTEGER,
   revoked_by TEXT,
   last_used_us INTEGER,
-  secrets TEXT NOT NULL
+  secrets TEXT NOT NULL,
+  limits TEXT
 ) STRICT;
 CREATE INDEX keys_by_tenant ON keys(tenant, number);
 CREATE TABLE state(
@@ -50,7 +52,7 @@ INSERT INTO state VALUES (1, 0);
 
 pub(super) const COLUMNS: &str = "number, id, change, name, tenant, app, groups, models, on_revoke, \
                        created_us, created_by, expires_us, rotated_us, revoked_us, revoked_by, \
-                       last_used_us, secrets";
+                       last_used_us, secrets, limits";
 
 /// A row is active at `:now`.
 const IS_ACTIVE: &str = "revoked_us IS NULL AND (expires_us IS NULL OR expires_us > :now)";
@@ -267,7 +269,7 @@ pub(super) fn put(
     let sql = format!(
         "{insert} INTO keys({COLUMNS}) VALUES (:number, :id, :change, :name, :tenant, :app, \
          :groups, :models, :on_revoke, :created_us, :created_by, :expires_us, :rotated_us, \
-         :revoked_us, :revoked_by, :last_used_us, :secrets)"
+         :revoked_us, :revoked_by, :last_used_us, :secrets, :limits)"
     );
     write(transaction, &sql, row)
 }
@@ -277,7 +279,7 @@ fn update(transaction: &Transaction<'_>, row: &KeyRow) -> rusqlite::Result<()> {
                app = :app, groups = :groups, models = :models, on_revoke = :on_revoke, \
                created_us = :created_us, created_by = :created_by, expires_us = :expires_us, \
                rotated_us = :rotated_us, revoked_us = :revoked_us, revoked_by = :revoked_by, \
-               last_used_us = :last_used_us, secrets = :secrets WHERE number = :number";
+               last_used_us = :last_used_us, secrets = :secrets, limits = :limits WHERE number = :number";
     write(transaction, sql, row)
 }
 
@@ -300,6 +302,7 @@ fn write(transaction: &Transaction<'_>, sql: &str, row: &KeyRow) -> rusqlite::Re
         ":revoked_by": row.revoked_by,
         ":last_used_us": row.last_used_us.map(within),
         ":secrets": text::of_secrets(&row.secrets),
+        ":limits": row.limits,
     })?;
     match count {
         1 => Ok(()),
@@ -332,6 +335,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
         revoked_by: row.get("revoked_by")?,
         last_used_us: row.get("last_used_us")?,
         secrets: text::secrets(&secrets).ok_or_else(|| strange("secrets"))?,
+        limits: row.get("limits")?,
     })
 }
 

@@ -80,6 +80,32 @@ fn a_file_that_is_none_of_ours_is_named_and_left_alone() {
     assert!(refused(&newer).contains("version 7"));
 }
 
+/// A file of the version before has no limits, and gets room for them.
+#[test]
+fn a_file_of_the_version_before_is_taken_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.sqlite");
+    let keys = open(&path);
+    keys.create(&row("k")).unwrap();
+    drop(keys);
+    let by_hand = rusqlite::Connection::open(&path).unwrap();
+    by_hand
+        .execute_batch("ALTER TABLE keys DROP COLUMN limits; PRAGMA user_version = 1;")
+        .unwrap();
+    drop(by_hand);
+    let keys = open(&path);
+    let found = keys.find("k").unwrap().expect("it is there");
+    assert_eq!(found.limits, None);
+    let limited = KeyRow {
+        limits: Some("{}".to_owned()),
+        ..found
+    };
+    keys.replace(&limited).unwrap();
+    drop(keys);
+    let again = open(&path).find("k").unwrap().expect("it is there");
+    assert_eq!(again.limits.as_deref(), Some("{}"));
+}
+
 #[test]
 fn a_row_that_was_tampered_with_is_not_guessed_at() {
     let dir = tempfile::tempdir().unwrap();

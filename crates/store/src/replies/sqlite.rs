@@ -20,6 +20,7 @@ use crate::sqlite::{NotOpened, SqliteFile, Tables};
 const TABLES: Tables = Tables {
     version: 1,
     sql: SQL,
+    steps: &[],
 };
 /// What is held is counted as it changes: to count the rows would take longer
 /// the more there are.
