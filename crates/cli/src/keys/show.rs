@@ -39,33 +39,7 @@ pub(super) fn one(answer: &Value) -> String {
     line("app", text(&key["app"]));
     line("groups", list(&key["groups"], "none"));
     line("models", list(&key["models"], "all"));
-    for limit in of(&key["limits"], "rate_limits") {
-        let measure = or(&limit["measure"], "requests");
-        let per = limit["per"]
-            .as_str()
-            .map(|per| format!(" in {}", escape::plain(per, FIELD_CHARS)));
-        line(
-            "limit",
-            format!(
-                "{} {measure}{}{}",
-                text(&limit["limit"]),
-                per.unwrap_or_default(),
-                mode(limit)
-            ),
-        );
-    }
-    for budget in of(&key["limits"], "budgets") {
-        let measure = or(&budget["measure"], "cost");
-        line(
-            "budget",
-            format!(
-                "{} {measure} in {}{}",
-                text(&budget["limit"]),
-                text(&budget["window"]),
-                mode(budget)
-            ),
-        );
-    }
+    limits(key, &mut line);
     line(
         "created",
         format!(
@@ -102,6 +76,37 @@ pub(super) fn one(answer: &Value) -> String {
         },
     );
     out
+}
+
+/// The limits of its own, a line for each.
+fn limits(key: &Value, line: &mut dyn FnMut(&str, String)) {
+    for limit in of(&key["limits"], "rate_limits") {
+        let measure = or(&limit["measure"], "requests");
+        let per = limit["per"]
+            .as_str()
+            .map(|per| format!(" in {}", escape::plain(per, FIELD_CHARS)));
+        line(
+            "limit",
+            format!(
+                "{} {measure}{}{}",
+                text(&limit["limit"]),
+                per.unwrap_or_default(),
+                mode(limit)
+            ),
+        );
+    }
+    for budget in of(&key["limits"], "budgets") {
+        let measure = or(&budget["measure"], "cost");
+        line(
+            "budget",
+            format!(
+                "{} {measure} in {}{}",
+                text(&budget["limit"]),
+                text(&budget["window"]),
+                mode(budget)
+            ),
+        );
+    }
 }
 
 fn of<'v>(limits: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {

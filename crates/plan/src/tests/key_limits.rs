@@ -71,7 +71,7 @@ fn what_is_wrong_with_the_limits_of_a_key_is_told_by_its_field() {
         let wrong = key_quotas(&limits(json)).expect_err(json);
         assert_eq!(wrong[0].path, field, "{json}: {wrong:?}");
     }
-    let many = vec![r#"{"limit":1,"per":"1m"}"#; 9].join(",");
+    let many = [r#"{"limit":1,"per":"1m"}"#; 9].join(",");
     let wrong = key_quotas(&limits(&format!("{{\"rate_limits\":[{many}]}}")));
     assert_eq!(wrong.expect_err("too many")[0].path, "rate_limits");
     assert!(serde_json::from_str::<KeyLimits>(r#"{"rpm":60}"#).is_err());
