@@ -22,8 +22,10 @@ const OTHER_BYTES: u64 = 3;
 
 /// By classes of bytes.
 pub(crate) fn by_bytes(doc: &Doc) -> u64 {
+    let bytes = doc.bytes();
+    let is_plain = bytes.len() <= LOOKED_AT_BYTES_MAX && bytes.is_ascii();
     sum(doc, |text| {
-        let others = beyond_ascii(text);
+        let others = if is_plain { 0 } else { beyond_ascii(text) };
         let ascii = (text.len() - others) as u64;
         ascii.div_ceil(ASCII_BYTES) + (others as u64).div_ceil(OTHER_BYTES)
     })
