@@ -248,9 +248,9 @@ impl Exchange {
         let body = asking.doc.bytes();
         let says = |word: &str| memmem::find(body, word.as_bytes()).is_some();
         // Only a tool searches; what a text speaks of does not.
-        let has_search = says("_search") || says("Search");
+        let has_search = || says("_search") || says("Search");
         let has_tools = asking.survey.tools > 0 || says("web_search_options");
-        let may_search = has_tools && (has_search || self.plan.reservation.strict);
+        let may_search = has_tools && (self.plan.reservation.strict || has_search());
         let searches = if may_search { SEARCHES_MAX } else { 0 };
         // Names that are written with escapes are not looked for: then
         // everything is possible.

@@ -7,6 +7,7 @@
 
 mod breach;
 mod cells;
+mod keyed;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::quota::{Hold, Measure, Pace, Quota, QuotaKind};
 use crate::subject::{Dimension, Subject};
 use crate::window::Span;
 use cells::{cell, per_call};
+use keyed::Keyed;
 
 pub use breach::{Breach, Standing};
 
@@ -117,7 +119,7 @@ pub struct Level {
 /// All counters of one process.
 #[derive(Debug)]
 pub struct Book {
-    buckets: HashMap<u128, Bucket>,
+    buckets: HashMap<u128, Bucket, Keyed>,
     buckets_max: usize,
     /// When room was last made.
     let_go_us: u64,
@@ -175,7 +177,7 @@ impl Book {
     /// With room for so many counters.
     pub fn new(buckets_max: usize) -> Self {
         Self {
-            buckets: HashMap::new(),
+            buckets: HashMap::default(),
             buckets_max,
             let_go_us: 0,
             uncounted: 0,

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use tollgate_store::inflight::conformance::SlowJournal;
-use tollgate_store::{Inflight, InflightError, InflightOptions, InflightTable};
+use tollgate_store::{Inflight, InflightError, InflightLanes, InflightOptions};
 
 /// Exchanges of one figure and thread.
 const EXCHANGES: u32 = 200_000;
@@ -28,16 +28,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     println!("microseconds of one begin and one end, of {EXCHANGES} for each thread");
     for length in LENGTHS {
-        for threads in [1, 2] {
-            let us = measure(dir.path(), &vec![7; length], threads)?;
-            println!("rows of {length:>5} bytes, {threads} thread(s): {us:.2}");
+        for (threads, tables) in [(1, 1), (2, 1), (2, 2)] {
+            let us = measure(dir.path(), &vec![7; length], (threads, tables))?;
+            println!("rows of {length:>5} bytes, {threads} thread(s), {tables} table(s): {us:.2}");
         }
     }
     Ok(())
 }
 
-fn measure(dir: &Path, row: &[u8], threads: u32) -> Result<f64, InflightError> {
-    let table = InflightTable::create(dir, [7; 16], 0, InflightOptions::default())?;
+fn measure(dir: &Path, row: &[u8], (threads, tables): (u32, usize)) -> Result<f64, InflightError> {
+    let table = InflightLanes::create(dir, [7; 16], 0, (tables, InflightOptions::default()))?;
     let one = || {
         let journal = SlowJournal::default();
         let began = Instant::now();

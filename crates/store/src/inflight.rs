@@ -6,8 +6,8 @@
 //! returns, with one positioned write, no sync, and no other thread: it
 //! survives the death of the process, and not a power cut.
 //!
-//! Each process has a file of its own (`<boot id>.tbl`), locked for as long as
-//! it lives. What a dead one left is read by [`Tables::dead`]. A row may be
+//! Each process has files of its own (`<id>.tbl`), one for each thread that
+//! writes at the same time, locked for as long as it lives. What a dead one left is read by [`Tables::dead`]. A row may be
 //! there although its record is in the journal: whoever brings rows into the
 //! journal passes over what is there, from [`DeadTable::mark`] on. Each row
 //! has a mark of its own, so it holds however old the row turns out to be that
@@ -18,6 +18,7 @@
 mod cells;
 pub mod conformance;
 mod dead;
+mod lanes;
 mod pool;
 mod table;
 
@@ -28,6 +29,7 @@ use crate::journal::Ticket;
 
 pub use cells::ROW_BYTES_MAX;
 pub use dead::{DeadTable, Tables};
+pub use lanes::{InflightLanes, TABLES_MAX};
 pub use table::InflightTable;
 
 /// Settings of a table.

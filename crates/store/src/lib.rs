@@ -53,8 +53,8 @@ pub use index::{
     Extract, Filter, Found, IndexError, IndexOptions, IndexStatus, Leg, LimitHit, RecordIndex, Row,
 };
 pub use inflight::{
-    DeadTable, Inflight, InflightError, InflightHealth, InflightOptions, InflightRow,
-    InflightState, InflightTable, Tables, Tag,
+    DeadTable, Inflight, InflightError, InflightHealth, InflightLanes, InflightOptions,
+    InflightRow, InflightState, InflightTable, TABLES_MAX, Tables, Tag,
 };
 pub use journal::{
     Cursor, Entry, EntryKind, Full, Head, Health, Journal, Place, ReadError, Receipt, Slot, Ticket,

@@ -2,11 +2,13 @@
 //!
 //! It starts the fake upstream in fast mode, nginx where it is installed, and the gateway where
 //! one is given; runs every workload over direct, nginx and gateway in turn, round by round; and
-//! gives medians and ratios to nginx of the same run. Policy is measured as what a generated plan
-//! adds to the plain configuration, and how fast that plan is loaded again. Deliberately not here: building anything,
+//! gives medians and ratios to nginx of the same run. Policy and nested limits are measured as what a
+//! generated plan adds to the plain configuration, and policy by how fast its plan is loaded again.
+//! Deliberately not here: building anything,
 //! and judging the figures.
 
 mod figures;
+pub mod limits;
 pub mod plan;
 mod process;
 mod reload;
@@ -61,6 +63,11 @@ pub fn run(options: &Options, mut say: impl FnMut(&str)) -> Result<String, Strin
     let mut figures = Figures::new(options);
     for workload in WORKLOADS.iter().filter(|w| chosen(options, w.name)) {
         say(&format!("{}: {}", workload.name, workload.what));
+        if let Some(why) = workload.missing() {
+            say(&format!("  skipped: {why}"));
+            figures.note(format!("{} was skipped: {why}.", workload.name));
+            continue;
+        }
         if let Err(why) = one(&stage, options, workload, &mut figures, &mut say) {
             return Err(format!("{}: {why}", workload.name));
         }

@@ -1,10 +1,10 @@
 //! What is measured: direct, nginx, and the gateway; and the stage they stand on.
 
 use super::figures::Figures;
-use super::plan;
 use super::process::{self, Process, Reading};
-use super::workloads::{Drive, Workload};
+use super::workloads::{Counters, Drive, Generated, Workload};
 use super::{Options, cores_of};
+use super::{limits, plan};
 use serde_json::Value;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -29,6 +29,8 @@ pub(super) struct Subject {
     gateway: Option<(PathBuf, SocketAddr)>,
     /// Resident memory after the start and before any load.
     idle: Reading,
+    /// What it cannot do without: dropped behind it.
+    beside: Option<Process>,
 }
 
 impl Subject {
@@ -108,16 +110,12 @@ impl Stage {
         options: &Options,
         workload: &Workload,
     ) -> Result<Vec<Subject>, String> {
-        if let Some(conditions) = workload.plan() {
+        if let Some(generated) = workload.generated() {
             let Some(program) = &options.gateway else {
                 return Ok(Vec::new());
             };
-            let generated = |plain: &str| plan::document(plain, conditions);
-            let plain = |plain: &str| Ok(plain.to_owned());
-            return Ok(vec![
-                self.gateway(options, program, "plain", &plain)?,
-                self.gateway(options, program, "gateway", &generated)?,
-            ]);
+            let plain = self.gateway(options, program, "plain", &|plain| Ok(plain.to_owned()))?;
+            return Ok(vec![plain, self.with_more(options, program, generated)?]);
         }
         let direct = Subject {
             name: "direct",
@@ -125,6 +123,7 @@ impl Stage {
             process: None,
             gateway: None,
             idle: Reading::default(),
+            beside: None,
         };
         let mut out = vec![direct];
         if let Some(nginx) = find("nginx") {
@@ -134,6 +133,31 @@ impl Stage {
             out.push(self.gateway(options, gateway, "gateway", &|plain| Ok(plain.to_owned()))?);
         }
         Ok(out)
+    }
+
+    /// The gateway with a generated plan.
+    fn with_more(
+        &self,
+        options: &Options,
+        program: &Path,
+        generated: Generated,
+    ) -> Result<Subject, String> {
+        let counters = match generated {
+            Generated::Policy { conditions } => {
+                let make = |plain: &str| plan::document(plain, conditions);
+                return self.gateway(options, program, "gateway", &make);
+            }
+            Generated::Limits { counters } => counters,
+        };
+        let server = match counters {
+            Counters::Own => None,
+            Counters::Shared => Some(limits::start(options, &self.dir)?),
+        };
+        let url = server.as_ref().map(|server| server.url.clone());
+        let make = |plain: &str| Ok(limits::document(plain, url.as_deref()));
+        let mut subject = self.gateway(options, program, "gateway", &make)?;
+        subject.beside = server.map(|server| server.process);
+        Ok(subject)
     }
 
     fn nginx(&self, options: &Options, program: &Path) -> Result<Subject, String> {
@@ -231,6 +255,7 @@ impl Stage {
             process: Some(process),
             gateway: None,
             idle,
+            beside: None,
         })
     }
 
@@ -244,7 +269,8 @@ impl Stage {
         Ok(file)
     }
 
-    /// One request has to come back whole before anything is measured.
+    /// One request has to come back whole before anything is measured. A server of counters that
+    /// has just begun gives nothing for a while, so there that is waited for.
     pub(super) fn check(
         &self,
         subject: &Subject,
@@ -255,6 +281,24 @@ impl Stage {
         if workload.is_memory() {
             return Ok(());
         }
+        let begun = Instant::now();
+        loop {
+            let checked = self.check_once(subject, options, workload, request);
+            let may_wait = subject.beside.is_some() && begun.elapsed() < START_MAX;
+            if checked.is_ok() || !may_wait {
+                return checked;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn check_once(
+        &self,
+        subject: &Subject,
+        options: &Options,
+        workload: &Workload,
+        request: &Path,
+    ) -> Result<(), String> {
         let drive = [
             "closed",
             "--connections",
@@ -408,13 +452,13 @@ impl Stage {
 }
 
 /// A loopback address that is free now.
-fn free_port() -> Result<SocketAddr, String> {
+pub(super) fn free_port() -> Result<SocketAddr, String> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
     listener.local_addr().map_err(|e| e.to_string())
 }
 
 /// A program on the path, or where system daemons live.
-fn find(name: &str) -> Option<PathBuf> {
+pub(super) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let daemons = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)

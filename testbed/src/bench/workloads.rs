@@ -1,6 +1,7 @@
 //! The workloads: names, sizes, loops, and the goals that the project set itself.
 
 use super::Options;
+use super::limits;
 use super::plan::METADATA;
 use super::subjects::Subject;
 use serde_json::json;
@@ -21,8 +22,30 @@ pub(super) enum Client {
     Policy {
         conditions: bool,
     },
+    /// A chat client that tells its use case, in front of a generated plan of nested limits.
+    Limited {
+        counters: Counters,
+    },
     /// An Anthropic client in front of an OpenAI upstream: the gateway alone can do that.
     Translated,
+}
+
+/// Where limits and budgets are counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Counters {
+    /// In the gateway's own memory.
+    Own,
+    /// Together with other replicas, over a server that the bench starts.
+    Shared,
+}
+
+/// What is generated beside the plain configuration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Generated {
+    /// Keys and rules of a large organisation; whether some rules are conditions.
+    Policy { conditions: bool },
+    /// Nested limits and budgets.
+    Limits { counters: Counters },
 }
 
 #[derive(Debug)]
@@ -56,7 +79,7 @@ pub(super) enum Measure {
     RssPerStream,
 }
 
-pub(super) const WORKLOADS: [Workload; 13] = [
+pub(super) const WORKLOADS: [Workload; 15] = [
     Workload {
         name: "chat-1k",
         what: "1 KB chat, 64 connections",
@@ -214,6 +237,38 @@ pub(super) const WORKLOADS: [Workload; 13] = [
         measures: &[(Measure::CpuPerRequest, ""), (Measure::Rps, "")],
     },
     Workload {
+        name: "limits-5",
+        what: "1 KB chat under five nested scopes, each with two limits and a budget",
+        drive: Drive::Closed { connections: 64 },
+        client: Client::Limited {
+            counters: Counters::Own,
+        },
+        prompt_bytes: 1024,
+        stream: false,
+        marks: "",
+        measures: &[
+            (Measure::CpuPerRequest, ""),
+            (Measure::Rps, ""),
+            (Measure::P99, ""),
+        ],
+    },
+    Workload {
+        name: "limits-5-valkey",
+        what: "the same, counted together with other replicas (the server's CPU is not counted)",
+        drive: Drive::Closed { connections: 64 },
+        client: Client::Limited {
+            counters: Counters::Shared,
+        },
+        prompt_bytes: 1024,
+        stream: false,
+        marks: "",
+        measures: &[
+            (Measure::CpuPerRequest, ""),
+            (Measure::Rps, ""),
+            (Measure::P99, ""),
+        ],
+    },
+    Workload {
         name: "memory",
         what: "slow streams held open",
         drive: Drive::Hold,
@@ -241,11 +296,20 @@ pub(super) const UNDER_RELOAD: Workload = Workload {
 };
 
 impl Workload {
-    /// Whether the gateway gets a generated plan, and whether that has conditions.
-    pub(super) fn plan(&self) -> Option<bool> {
+    /// What is generated for it, if the gateway runs with more than the plain configuration.
+    pub(super) fn generated(&self) -> Option<Generated> {
         match self.client {
-            Client::Policy { conditions } => Some(conditions),
+            Client::Policy { conditions } => Some(Generated::Policy { conditions }),
+            Client::Limited { counters } => Some(Generated::Limits { counters }),
             Client::Chat | Client::Translated => None,
+        }
+    }
+
+    /// Why it cannot run on this machine; `None` if it can.
+    pub(super) fn missing(&self) -> Option<String> {
+        match self.generated()? {
+            Generated::Policy { .. } => None,
+            Generated::Limits { counters } => limits::missing(counters),
         }
     }
 
@@ -257,14 +321,16 @@ impl Workload {
         let needs_proxy = self.is_memory();
         match self.client {
             Client::Translated => subject.name == "gateway",
-            Client::Chat | Client::Policy { .. } => !needs_proxy || subject.is_proxy(),
+            Client::Chat | Client::Policy { .. } | Client::Limited { .. } => {
+                !needs_proxy || subject.is_proxy()
+            }
         }
     }
 
     /// The workload whose nginx figure a translated one is compared with.
     pub(super) fn peer(&self) -> &'static str {
         match (self.client, self.stream) {
-            (Client::Chat | Client::Policy { .. }, _) => self.name,
+            (Client::Chat | Client::Policy { .. } | Client::Limited { .. }, _) => self.name,
             (Client::Translated, false) => "chat-1k",
             (Client::Translated, true) => "stream-64",
         }
@@ -272,7 +338,7 @@ impl Workload {
 
     pub(super) fn path(&self) -> &'static str {
         match self.client {
-            Client::Chat | Client::Policy { .. } => "/v1/chat/completions",
+            Client::Chat | Client::Policy { .. } | Client::Limited { .. } => "/v1/chat/completions",
             Client::Translated => "/v1/messages",
         }
     }
@@ -282,7 +348,8 @@ impl Workload {
         match self.client {
             Client::Chat => {}
             // The plain configuration wants no metadata: that they are read counts as policy.
-            Client::Policy { .. } if subject.name == "plain" => {}
+            Client::Policy { .. } | Client::Limited { .. } if subject.name == "plain" => {}
+            Client::Limited { .. } => out.push(limits::METADATA.to_owned()),
             Client::Policy { .. } => out.extend(METADATA.map(str::to_owned)),
             Client::Translated => out.push("anthropic-version: 2026-10-21".to_owned()),
         }
@@ -295,7 +362,7 @@ impl Workload {
             let text = format!("{} Tell me something about this. {padding}", self.marks);
             let messages = json!([{"role": "user", "content": text}]);
             let mut body = match self.client {
-                Client::Chat | Client::Policy { .. } => {
+                Client::Chat | Client::Policy { .. } | Client::Limited { .. } => {
                     json!({"model": options.model, "messages": [
                     {"role": "system", "content": "You are a helpful assistant."}, messages[0],
                 ], "temperature": 0.7})

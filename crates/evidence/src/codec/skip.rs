@@ -29,66 +29,58 @@ pub(super) fn over(d: &mut Decoder<'_>) -> Result<(), Error> {
 /// Where the item ends that begins at `at`; `None` if that is for the decoder
 /// to say.
 fn end_of(bytes: &[u8], mut at: usize) -> Option<usize> {
-    // Elements that are left of each list around the item.
-    let mut left = [0_u64; DEPTH_MAX];
-    let mut depth = 0;
+    // Elements that are left of the list that is gone through, and of those
+    // around it; the first is one of one element, which is the item.
+    let (mut left, mut depth) = (1, 0);
+    let mut around = [0_u64; DEPTH_MAX];
     loop {
+        if left == 0 {
+            let Some(outer) = usize::checked_sub(depth, 1) else {
+                return Some(at);
+            };
+            (left, depth) = (around[outer], outer);
+            continue;
+        }
         let head = *bytes.get(at)?;
         at += 1;
         if head == BREAK {
-            depth = usize::checked_sub(depth, 1)?;
-            if left[depth] != UNTOLD {
-                return None;
-            }
-        } else {
-            let (kind, value) = (head >> 5, argument(bytes, head & 0x1f, &mut at)?);
-            match (kind, value) {
-                (2 | 3 | 6, UNTOLD) | (0 | 1, UNTOLD) => return None,
-                // Bytes and texts.
-                (2 | 3, length) => {
-                    at = at.checked_add(usize::try_from(length).ok()?)?;
-                    if at > bytes.len() {
-                        return None;
-                    }
-                }
-                (4 | 5, 0) => {}
-                // Arrays and maps.
-                (4 | 5, elements) => {
-                    *left.get_mut(depth)? = match (elements, kind) {
-                        (UNTOLD, _) => UNTOLD,
-                        (pairs, 5) => pairs.checked_mul(2)?,
-                        (elements, _) => elements,
-                    };
-                    depth += 1;
-                    continue;
-                }
-                // A tag belongs to the item behind it.
-                (6, _) => continue,
-                // Numbers and simple values.
-                (_, _) => {}
-            }
+            depth = usize::checked_sub(depth, 1).filter(|_| left == UNTOLD)?;
+            left = around[depth];
+            continue;
         }
-        // An item ends here, and with it the lists whose last one it is.
-        loop {
-            let Some(around) = usize::checked_sub(depth, 1) else {
-                return Some(at);
-            };
-            match left[around] {
-                UNTOLD => break,
-                1 => depth = around,
-                more => {
-                    left[around] = more - 1;
-                    break;
-                }
+        let value = match head & 0x1f {
+            small @ 0..=23 => u64::from(small),
+            told => argument(bytes, told, &mut at)?,
+        };
+        left -= u64::from(left != UNTOLD);
+        match (head >> 5, value) {
+            (0..=3 | 6, UNTOLD) => return None,
+            // Bytes and texts.
+            (2 | 3, length) => {
+                let length = usize::try_from(length).ok()?;
+                at = at.checked_add(length).filter(|end| *end <= bytes.len())?;
             }
+            // Arrays and maps.
+            (4 | 5, elements) => {
+                *around.get_mut(depth)? = left;
+                depth += 1;
+                left = match (elements, head >> 5) {
+                    (pairs, 5) if pairs != UNTOLD => pairs.checked_mul(2)?,
+                    (elements, _) => elements,
+                };
+            }
+            // A tag belongs to the item behind it.
+            (6, _) => left += u64::from(left != UNTOLD),
+            // Numbers and simple values.
+            (_, _) => {}
         }
     }
 }
 
-/// The number that a head tells: a value, a length or a count.
+/// The number behind a head that does not hold it: a value, a length or a
+/// count.
 fn argument(bytes: &[u8], told: u8, at: &mut usize) -> Option<u64> {
     let length = match told {
-        0..=23 => return Some(u64::from(told)),
         24..=27 => 1 << (told - 24),
         31 => return Some(UNTOLD),
         _ => return None,

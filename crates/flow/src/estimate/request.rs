@@ -24,26 +24,17 @@ const OTHER_BYTES: u64 = 3;
 
 /// By classes of bytes.
 pub(crate) fn by_bytes(doc: &Doc) -> Counted {
+    let bytes = doc.bytes();
+    let is_plain = bytes.len() <= LOOKED_AT_BYTES_MAX && bytes.is_ascii();
     count(doc, |text| {
-        let others = beyond_ascii(text);
-        let ascii = (text.len() - others) as u64;
-        ascii.div_ceil(ASCII_BYTES) + (others as u64).div_ceil(OTHER_BYTES)
+        let others = if is_plain {
+            0
+        } else {
+            meter::bound::beyond_ascii(text)
+        };
+        let ascii = text.len() as u64 - others;
+        ascii.div_ceil(ASCII_BYTES) + others.div_ceil(OTHER_BYTES)
     })
-}
-
-/// Bytes that are not ASCII. Every request is weighed, so they are counted
-/// many at once, in sums that a byte holds.
-fn beyond_ascii(text: &[u8]) -> usize {
-    if text.is_ascii() {
-        return 0;
-    }
-    let sum = |piece: &[u8]| {
-        piece
-            .iter()
-            .fold(0_u8, |sum, byte| sum.wrapping_add(byte >> 7))
-    };
-    let pieces = text.chunks(usize::from(u8::MAX));
-    pieces.map(|piece| usize::from(sum(piece))).sum()
 }
 
 /// By words.

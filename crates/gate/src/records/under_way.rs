@@ -17,8 +17,8 @@ use std::time::Duration;
 use super::Foreign;
 use evidence::{Meter, Outcome, Record, RequestId};
 use store::{
-    Check, Cursor, DeadTable, Inflight, InflightOptions, InflightRow, InflightState, InflightTable,
-    Journal, ReadError, Reader, SegmentLog, Tables,
+    Check, Cursor, DeadTable, Inflight, InflightLanes, InflightOptions, InflightRow, InflightState,
+    Journal, ReadError, Reader, SegmentLog, TABLES_MAX, Tables,
 };
 
 /// Folder of the tables in the data directory.
@@ -28,7 +28,7 @@ const WRITE_MAX: Duration = Duration::from_secs(10);
 
 /// The table of this process, and those of processes that died.
 pub(crate) struct UnderWay {
-    table: Arc<InflightTable>,
+    table: Arc<InflightLanes>,
     tables: Tables,
     meter: Arc<Meter>,
     /// What is brought in, for whoever adds up the journal.
@@ -47,7 +47,7 @@ impl UnderWay {
     pub(crate) fn open(data_dir: &Path, mark: u64, meter: Arc<Meter>) -> io::Result<Arc<Self>> {
         let dir = data_dir.join(DIR);
         let options = InflightOptions::default();
-        let table = InflightTable::create(&dir, super::node_id(), mark, options);
+        let table = InflightLanes::create(&dir, super::node_id(), mark, (tables(), options));
         let table = Arc::new(table.map_err(io::Error::other)?);
         meter.watch_inflight(table.clone());
         Ok(Arc::new(Self {
@@ -134,6 +134,12 @@ impl UnderWay {
             ));
         }
     }
+}
+
+/// Tables of a process: as many as threads can write at the same time.
+fn tables() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, Into::into);
+    cores.min(TABLES_MAX)
 }
 
 /// What came of a table.

@@ -51,6 +51,25 @@ fn counters_are_apart_by_value_and_never_run_together() {
     assert_eq!(anybody("a"), anybody("b"));
 }
 
+/// What stands in ledgers and on servers of counters.
+#[test]
+fn a_counter_stays_what_it_was() {
+    let of = quota(&[Dimension::Tenant, Dimension::User], &[]);
+    let long = "u".repeat(300);
+    for (tenant, user) in [("acme", "ann"), ("", ""), ("acme", &long)] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&of.digest.to_le_bytes());
+        write(&mut hasher, tenant);
+        write(&mut hasher, user);
+        let subject = Subject {
+            tenant,
+            user,
+            ..Subject::default()
+        };
+        assert_eq!(of.counter(&subject), digest(&hasher));
+    }
+}
+
 #[test]
 fn a_scope_takes_only_its_calls() {
     let gpt = quota(

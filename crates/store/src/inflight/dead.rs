@@ -49,13 +49,13 @@ impl Tables {
             .collect())
     }
 
-    /// The rows of all tables save that at `own`, and those that are in the
+    /// The rows of all tables save those at `own`, and those that are in the
     /// journal already.
-    pub(super) fn rows_beside(&self, own: &Path) -> Result<Vec<InflightRow>, InflightError> {
+    pub(super) fn rows_beside(&self, own: &[&Path]) -> Result<Vec<InflightRow>, InflightError> {
         let mut all = Vec::new();
         for path in self.paths()? {
             let file = match File::open(&path) {
-                _ if path == own => continue,
+                _ if own.contains(&path.as_path()) => continue,
                 Ok(file) => file,
                 // Its process has just ended, or it was brought in.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

@@ -175,6 +175,42 @@ impl InflightTable {
         })
     }
 
+    /// Begins a row; a refusal is not counted.
+    pub(super) fn try_begin(&self, row: &[u8]) -> Result<Tag, InflightError> {
+        if row.len() > ROW_BYTES_MAX {
+            return Err(too_long(row));
+        }
+        let (spot, since) = self.pool().take()?;
+        let generation = spot.generation + 1;
+        let begun = Written {
+            state: CellState::Begun,
+            since,
+            row,
+        };
+        if let Err(error) = self.write((spot.index, generation), begun) {
+            self.pool().give_back_dirty(spot);
+            return Err(error);
+        }
+        Ok(Tag {
+            index: spot.index,
+            generation,
+            since,
+            dropped: Some(self.dropped.clone()),
+        })
+    }
+
+    /// Counts a refusal; what failed on the disk is counted where it did.
+    pub(super) fn note_refused(&self, why: &InflightError) {
+        if !matches!(why, InflightError::Io { .. }) {
+            self.refused.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The file; none in memory.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     /// Takes a tag that ends; `None` if it is of another table.
     fn claim(&self, tag: &mut Tag) -> Option<(Spot, u64)> {
         self.is_own(tag).then(|| {
@@ -187,7 +223,7 @@ impl InflightTable {
         })
     }
 
-    fn is_own(&self, tag: &Tag) -> bool {
+    pub(super) fn is_own(&self, tag: &Tag) -> bool {
         let dropped = tag.dropped.as_ref();
         dropped.is_some_and(|dropped| Arc::ptr_eq(dropped, &self.dropped))
     }
@@ -264,29 +300,8 @@ impl Spot {
 
 impl Inflight for InflightTable {
     fn begin(&self, row: &[u8]) -> Result<Tag, InflightError> {
-        if row.len() > ROW_BYTES_MAX {
-            self.refused.fetch_add(1, Relaxed);
-            return Err(too_long(row));
-        }
-        let (spot, since) = self.pool().take().inspect_err(|_| {
-            self.refused.fetch_add(1, Relaxed);
-        })?;
-        let generation = spot.generation + 1;
-        let begun = Written {
-            state: CellState::Begun,
-            since,
-            row,
-        };
-        if let Err(error) = self.write((spot.index, generation), begun) {
-            self.pool().give_back_dirty(spot);
-            return Err(error);
-        }
-        Ok(Tag {
-            index: spot.index,
-            generation,
-            since,
-            dropped: Some(self.dropped.clone()),
-        })
+        let begun = self.try_begin(row);
+        begun.inspect_err(|error| self.note_refused(error))
     }
 
     fn amend(&self, tag: &mut Tag, row: &[u8]) -> Result<(), InflightError> {
@@ -347,6 +362,6 @@ impl Inflight for InflightTable {
         else {
             return Ok(Vec::new());
         };
-        Tables::new(dir).rows_beside(own)
+        Tables::new(dir).rows_beside(&[own])
     }
 }
