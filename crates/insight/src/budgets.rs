@@ -82,7 +82,7 @@ impl Budgets {
     }
 }
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "name",
     "kind",
     "measure",
@@ -91,6 +91,7 @@ const COLUMNS: [&str; 14] = [
     "limit",
     "settled",
     "reserved",
+    "elsewhere",
     "left",
     "used_percent",
     "window_from",
@@ -106,12 +107,18 @@ struct Line<'a> {
     span: Span,
     settled: i128,
     reserved: i128,
+    elsewhere: i128,
 }
 
 impl Line<'_> {
+    /// By all replicas together.
+    fn sum(&self) -> i128 {
+        self.settled + self.reserved + self.elsewhere
+    }
+
     /// Thousandths of the limit that are used.
     fn used(&self, limit: i128) -> i128 {
-        let used = self.settled + self.reserved;
+        let used = self.sum();
         match limit {
             ..=0 => 1_000,
             limit => used.saturating_mul(1_000) / limit,
@@ -141,9 +148,11 @@ pub fn budgets(counted: &Counted, quotas: &Quotas, tenant: Option<&str>, now_us:
             span: level.span,
             settled: 0,
             reserved: 0,
+            elsewhere: 0,
         });
         line.settled += i128::from(level.settled);
         line.reserved += i128::from(level.reserved);
+        line.elsewhere += i128::from(level.elsewhere);
     }
     for of_key in &counted.of_keys {
         let is_cells = matches!(of_key.quota.pace, Pace::Gcra { .. });
@@ -196,6 +205,7 @@ fn unused<'a>(quota: &'a Quota, scope: &'a str, now_us: u64) -> Line<'a> {
         span,
         settled: 0,
         reserved: 0,
+        elsewhere: 0,
     }
 }
 
@@ -239,7 +249,7 @@ fn amount(measure: Measure, amount: i128) -> Cell {
 
 fn row(line: &Line<'_>, limit: i128, now_us: u64) -> Vec<Cell> {
     let quota = line.quota;
-    let used = line.settled + line.reserved;
+    let used = line.sum();
     // A window that moves has no begin of its own.
     let is_moving = moves_us(quota) > 0;
     let span = match is_moving {
@@ -258,6 +268,7 @@ fn row(line: &Line<'_>, limit: i128, now_us: u64) -> Vec<Cell> {
         of(limit),
         of(line.settled),
         of(line.reserved),
+        of(line.elsewhere),
         of(limit - used),
         Cell::PerMille(line.used(limit)),
         Cell::time(has_window.then_some(span.from_us)),

@@ -114,6 +114,8 @@ pub struct Level {
     pub settled: i64,
     /// Reserved.
     pub reserved: i64,
+    /// What other replicas have settled and reserved, as far as it was told.
+    pub elsewhere: i64,
 }
 
 /// All counters of one process.
@@ -426,6 +428,7 @@ impl Book {
                 span: piece.span,
                 settled: piece.settled,
                 reserved: piece.reserved,
+                elsewhere: 0,
             })
         })
     }

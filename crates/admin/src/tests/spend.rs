@@ -33,6 +33,7 @@ pub(super) fn counted() -> Counted {
         span: meter_span(from_us),
         settled,
         reserved: 1_000_000_000,
+        elsewhere: 0,
     };
     Counted {
         levels: vec![level("odd", 1, 6_500_000_000), level("even", 2, 0)],

@@ -41,6 +41,7 @@ fn level(quota: &str, counter: u128, scope: &str, day: u64, settled: i64) -> Lev
         },
         settled,
         reserved: 1_000_000_000,
+        elsewhere: 0,
     }
 }
 
@@ -203,4 +204,23 @@ fn limits_of_keys_are_told_by_their_own_amounts() {
     assert_eq!(line(1, "settled"), "0.00");
     let other = budgets(&counted, &Quotas::default(), Some("other"), NOW_US).report();
     assert_eq!(other["rows"], json!([]));
+}
+
+#[test]
+fn what_other_replicas_use_is_not_left() {
+    let shared = Level {
+        elsewhere: 6_000_000_000,
+        ..level("each", 1, "", 20_000, 1_000_000_000)
+    };
+    let counted = Counted {
+        levels: vec![shared],
+        debts: Vec::new(),
+        of_keys: Vec::new(),
+    };
+    let told = budgets(&counted, &Quotas::new([spec("each", &[])]), None, NOW_US).report();
+    let row = &told["rows"][0];
+    assert_eq!(row["settled"], "1.00");
+    assert_eq!(row["elsewhere"], "6.00");
+    assert_eq!(row["left"], "2.00");
+    assert_eq!(row["used_percent"], "80.0");
 }

@@ -156,6 +156,10 @@ fn three_replicas_spend_one_budget_and_no_more_over_a_killed_server() {
     assert!(spent <= LIMIT, "{spent}");
     assert!(spent > LIMIT * 9 / 10, "{spent}");
     assert!(replicas.iter().all(|it| it.figures().is_up));
+    // Each knows what the others did.
+    let levels = replicas[0].levels();
+    let elsewhere: i64 = levels.iter().map(|level| level.elsewhere).sum();
+    assert!(elsewhere > 0 && elsewhere < LIMIT, "{elsewhere}");
     for counters in &replicas {
         for figures in counters.figures().leases {
             let tick = 70;

@@ -32,7 +32,8 @@ impl Shares {
         wants.iter().map(|want| level(want).unwrap_or(0)).collect()
     }
 
-    /// Every counter that is kept here: what this replica did.
+    /// Every counter that is kept here: what this replica did, and what others
+    /// had done when the server last spoke of it.
     pub(crate) fn levels(&self) -> Vec<Level> {
         let levels = self.buckets.iter().flat_map(|(counter, bucket)| {
             bucket.pieces.iter().map(|piece| Level {
@@ -43,6 +44,7 @@ impl Shares {
                 span: piece.span,
                 settled: piece.settled,
                 reserved: piece.reserved,
+                elsewhere: piece.others_used,
             })
         });
         levels.collect()
