@@ -181,7 +181,7 @@ fn one(oracle: &mut Oracle, (world, plot): (&World, &Plot), exchange: usize, rec
             && row.attempt.is_none()
             && plot.callers[exchange]
                 .max_cost
-                .is_some_and(|most| row.reserved > most)
+                .is_some_and(|most| reserved(record, row) > most)
         {
             oracle.add("max-cost", text("more than the caller allows"));
         }
@@ -192,8 +192,17 @@ fn one(oracle: &mut Oracle, (world, plot): (&World, &Plot), exchange: usize, rec
             continue;
         };
         let wanted = amount(measure, &took(record, row.attempt, &rates));
-        if settled != wanted {
+        // What is reserved in slices is settled together, and each slice but
+        // the last to no more than it is.
+        let same = |it: &&Reservation| (it.counter, it.attempt) == (row.counter, row.attempt);
+        let slices = record.reservations.iter().filter(same);
+        let all = slices.clone().filter_map(|it| it.settled);
+        if all.fold(0, i64::saturating_add) != wanted {
             oracle.add("row", text(&format!("the truth is {wanted}")));
+        }
+        let last = slices.last().is_some_and(|it| std::ptr::eq(it, row));
+        if !last && settled > row.reserved {
+            oracle.add("row", text("debt of a slice that is not the last"));
         }
     }
     let calls = world.ledger.calls(exchange);
@@ -203,6 +212,13 @@ fn one(oracle: &mut Oracle, (world, plot): (&World, &Plot), exchange: usize, rec
             format!("x{exchange} is recorded as refused and made {calls} calls"),
         );
     }
+}
+
+/// What is reserved of the counter of a row, by all its slices.
+fn reserved(record: &Record, row: &Reservation) -> i64 {
+    let rows = record.reservations.iter();
+    let same = rows.filter(|it| (it.counter, it.attempt) == (row.counter, row.attempt));
+    same.fold(0, |sum, it| sum.saturating_add(it.reserved))
 }
 
 /// The record's own cost, and that of its attempts.

@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) draw: Draw,
     /// The provider, if it is of an attempt.
     pub(super) provider: Option<String>,
+    /// Which slice of the exchange it belongs to; 0: the first.
+    slice: usize,
     pub(super) settled: Option<i64>,
     /// It counts no more, although it was taken: the permit of a process that
     /// died, or what died with it by declaration.
@@ -127,8 +129,14 @@ impl Oracle {
         };
         self.set_back(now_us, subject, wants);
         let provider = subject.attempt.map(|attempt| attempt.provider.to_owned());
-        self.complete(exchange, subject, wants);
+        // Whoever was let in and comes again wants a further slice.
+        let is_slice = match &provider {
+            None => self.verdicts.get(&exchange).is_some_and(|it| it.admitted),
+            Some(provider) => self.admitted_to.contains(&(exchange, provider.clone())),
+        };
+        self.complete(exchange, subject, wants, is_slice);
         match &provider {
+            _ if is_slice => {}
             None => {
                 let verdict = self.verdicts.entry(exchange).or_default();
                 verdict.refused |= came.is_err();
@@ -174,12 +182,23 @@ impl Oracle {
     }
 
     /// Every quota that is about the call is asked, each once.
-    fn complete(&mut self, exchange: usize, subject: &Subject<'_>, wants: &[Want<'_>]) {
+    fn complete(
+        &mut self,
+        exchange: usize,
+        subject: &Subject<'_>,
+        wants: &[Want<'_>],
+        is_slice: bool,
+    ) {
         let quotas = self.quotas.iter();
         let about = quotas.filter(|quota| {
             let mut only = quota.scope.only.iter();
             let is_own = only.all(|(by, names)| names.iter().any(|it| *it == subject.value(*by)));
-            is_own && quota.scope.is_of_attempt() == subject.attempt.is_some()
+            let grows = matches!(
+                quota.measure,
+                Measure::OutputTokens | Measure::Tokens | Measure::Cost
+            );
+            let is_wanted = !is_slice || grows;
+            is_own && is_wanted && quota.scope.is_of_attempt() == subject.attempt.is_some()
         });
         let mut about: Vec<&str> = about.map(|quota| &*quota.name).collect();
         let mut asked: Vec<&str> = wants.iter().map(|want| &*want.quota.name).collect();
@@ -206,6 +225,9 @@ impl Oracle {
         self.demand(took == wanted, "all-or-nothing", || {
             format!("x{exchange} wanted {wanted} and took {took}")
         });
+        let own = |it: &&Entry| it.exchange == exchange && it.provider == provider;
+        let slices = self.entries.iter().filter(own).map(|it| it.slice + 1);
+        let slice = slices.max().unwrap_or(0);
         for (want, draw) in wants.iter().zip(&admitted.draws) {
             let nth = self.index(&want.quota.name);
             let scope = scope_of(&self.quotas[nth], subject);
@@ -240,6 +262,7 @@ impl Oracle {
                 at_us: now_us,
                 draw: draw.clone(),
                 provider: provider.clone(),
+                slice,
                 settled: None,
                 gone: false,
                 is_old: false,
@@ -454,6 +477,14 @@ impl Oracle {
     ) {
         let mut rows = ledger.clone();
         let mut found = Vec::new();
+        // A further slice is taken before it is written down and used behind
+        // that, so a crash in between owes nothing of the last one.
+        let mut last: BTreeMap<(usize, Option<String>), usize> = BTreeMap::new();
+        for entry in &self.entries {
+            let last = last.entry((entry.exchange, entry.provider.clone()));
+            let last = last.or_default();
+            *last = entry.slice.max(*last);
+        }
         // Cells and permits pass by themselves.
         self.leaks.clear();
         for entry in &mut self.entries {
@@ -472,6 +503,9 @@ impl Oracle {
             };
             // An entry that was settled has been in the ledger before.
             let is_spent = entry.settled != Some(0);
+            let key = (entry.exchange, entry.provider.clone());
+            let is_last = entry.slice > 0 && last.get(&key) == Some(&entry.slice);
+            let is_spent = is_spent && !is_last;
             let is_owed = is_spent && entry.draw.kind == meter::QuotaKind::Budget && was_sent;
             if is_owed && !entry.gone {
                 found.push(format!(

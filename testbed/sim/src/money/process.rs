@@ -172,6 +172,7 @@ fn plan(plot: &Plot, scenario: &Scenario, mutant: MoneyMutant) -> Plan {
         reservation: plan::Reservation {
             output_tokens: plot.output_tokens,
             strict: plot.strict,
+            stream_slice: plot.slice,
             ..plan::Reservation::default()
         },
         answers,

@@ -40,6 +40,8 @@ pub(super) struct Plot {
     pub(super) prices: Vec<Line>,
     pub(super) output_tokens: u32,
     pub(super) strict: bool,
+    /// Output tokens of a stream that are reserved at a time.
+    pub(super) slice: Option<u32>,
     pub(super) faults: Faults,
 }
 
@@ -99,6 +101,7 @@ impl Plot {
             prices: prices(&mut chance.fork()),
             output_tokens: chance.pick(&[64, 500, 4_000]),
             strict: chance.one_in(6),
+            slice: chance.one_in(3).then(|| chance.pick(&[1, 3, 8, 40])),
             faults: faults(count, &mut chance.fork()),
         };
         let scenario = Scenario {

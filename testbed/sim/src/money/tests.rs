@@ -99,6 +99,13 @@ fn the_seeds_reach_every_fault_of_money() {
             let mut billed = billed.filter(|it| !it.committed && it.cost_nanos.is_some());
             let is_billed = billed.next().is_some();
             reached.extend(is_billed.then(|| "a failed attempt that is billed".to_owned()));
+            let mut rows = record.reservations.iter();
+            let is_sliced = rows.any(|row| {
+                let same = record.reservations.iter();
+                let same = same.filter(|it| (it.counter, it.attempt) == (row.counter, row.attempt));
+                same.count() > 1
+            });
+            reached.extend(is_sliced.then(|| "a further slice".to_owned()));
             let stages = record.decisions.iter();
             reached.extend(stages.map(|it| format!("{} {}", it.verdict, it.reason)));
         }
@@ -133,6 +140,8 @@ fn the_seeds_reach_every_fault_of_money() {
         "refuse threshold",
         "answer threshold",
         "cap max_cost",
+        "cut budget",
+        "a further slice",
         "cap no_cap_of_the_caller",
         "waited queue",
         "gave_up queue",
