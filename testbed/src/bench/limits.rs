@@ -130,10 +130,11 @@ pub fn document(plain: &str, counters: Option<&str>) -> String {
         );
     }
     if let Some(url) = counters {
-        // A short lease: a server that has just begun gives nothing for as long.
+        // A short lease: a server that has just begun gives nothing for as long. A long deadline:
+        // it shares a core with the load, which leaves it waiting for its turn.
         line(
             &mut out,
-            &format!("counters: {{ backend: valkey, url: \"{url}\", lease: 2s }}"),
+            &format!("counters: {{ backend: valkey, url: \"{url}\", lease: 2s, deadline: 1s }}"),
         );
     }
     out
