@@ -45,6 +45,8 @@ pub struct Position {
 pub struct Brought {
     /// Its place in the journal of the node.
     pub sequence: u64,
+    /// When it counts as recorded: never before one that stands before it.
+    pub recorded_us: u64,
     /// Its columns.
     pub row: Row,
     /// What it took of limits and budgets.

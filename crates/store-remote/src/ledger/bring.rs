@@ -69,7 +69,7 @@ pub(super) async fn bring(
         return Ok(Outcome::Elsewhere);
     }
     if !batch.is_empty() {
-        let columns = records(node, from.recorded_us, &batch);
+        let columns = records(node, &batch);
         insert(&transaction, RECORDS, columns).await?;
     }
     if batch.iter().any(|it| !it.row.legs.is_empty()) {
@@ -134,15 +134,7 @@ where
 }
 
 /// In the order of the table.
-fn records(node: &[u8; 16], recorded_us: u64, batch: &[Brought]) -> Vec<Column> {
-    let mut latest = recorded_us;
-    let recorded: Vec<i64> = batch
-        .iter()
-        .map(|it| {
-            latest = latest.max(it.row.ended_us);
-            bounded(latest)
-        })
-        .collect();
+fn records(node: &[u8; 16], batch: &[Brought]) -> Vec<Column> {
     let hit = |it: &Brought, of: fn(&store::index::LimitHit) -> &String| {
         it.row.limit.as_ref().map(|hit| text(of(hit)))
     };
@@ -150,7 +142,7 @@ fn records(node: &[u8; 16], recorded_us: u64, batch: &[Brought]) -> Vec<Column> 
         column(batch, |it| it.row.request_id.to_vec()),
         column(batch, |_| node.to_vec()),
         column(batch, |it| bounded(it.sequence)),
-        Box::new(recorded),
+        column(batch, |it| bounded(it.recorded_us)),
         column(batch, |it| bounded(it.row.arrived_us)),
         column(batch, |it| bounded(it.row.ended_us)),
         column(batch, |it| text(&it.row.tenant)),

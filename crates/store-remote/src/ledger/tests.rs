@@ -86,6 +86,7 @@ fn brought(n: u64) -> Brought {
     };
     Brought {
         sequence: n,
+        recorded_us: (1..=n).map(|n| row(n).ended_us).max().unwrap_or(0),
         row: row(n),
         ledger: vec![of(Some(4)), of(None)],
         payload: n.to_be_bytes().to_vec(),

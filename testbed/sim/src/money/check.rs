@@ -192,17 +192,8 @@ fn one(oracle: &mut Oracle, (world, plot): (&World, &Plot), exchange: usize, rec
             continue;
         };
         let wanted = amount(measure, &took(record, row.attempt, &rates));
-        // What is reserved in slices is settled together, and each slice but
-        // the last to no more than it is.
-        let same = |it: &&Reservation| (it.counter, it.attempt) == (row.counter, row.attempt);
-        let slices = record.reservations.iter().filter(same);
-        let all = slices.clone().filter_map(|it| it.settled);
-        if all.fold(0, i64::saturating_add) != wanted {
-            oracle.add("row", text(&format!("the truth is {wanted}")));
-        }
-        let last = slices.last().is_some_and(|it| std::ptr::eq(it, row));
-        if !last && settled > row.reserved {
-            oracle.add("row", text("debt of a slice that is not the last"));
+        if let Some(wrong) = misshared(record, row, (settled, wanted)) {
+            oracle.add("row", text(&wrong));
         }
     }
     let calls = world.ledger.calls(exchange);
@@ -212,6 +203,20 @@ fn one(oracle: &mut Oracle, (world, plot): (&World, &Plot), exchange: usize, rec
             format!("x{exchange} is recorded as refused and made {calls} calls"),
         );
     }
+}
+
+/// What is reserved in slices is settled together, and each slice but the last
+/// to no more than it is.
+fn misshared(record: &Record, row: &Reservation, (settled, wanted): (i64, i64)) -> Option<String> {
+    let same = |it: &&Reservation| (it.counter, it.attempt) == (row.counter, row.attempt);
+    let slices = record.reservations.iter().filter(same);
+    let all = slices.clone().filter_map(|it| it.settled);
+    if all.fold(0, i64::saturating_add) != wanted {
+        return Some(format!("the truth is {wanted}"));
+    }
+    let is_last = slices.last().is_some_and(|it| std::ptr::eq(it, row));
+    let is_debt = !is_last && settled > row.reserved;
+    is_debt.then(|| "debt of a slice that is not the last".to_owned())
 }
 
 /// What is reserved of the counter of a row, by all its slices.
