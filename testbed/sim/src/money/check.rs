@@ -209,12 +209,12 @@ fn one(oracle: &mut Oracle, (world, plot): (&World, &Plot), exchange: usize, rec
 /// to no more than it is.
 fn misshared(record: &Record, row: &Reservation, (settled, wanted): (i64, i64)) -> Option<String> {
     let same = |it: &&Reservation| (it.counter, it.attempt) == (row.counter, row.attempt);
-    let slices = record.reservations.iter().filter(same);
+    let mut slices = record.reservations.iter().filter(same);
     let all = slices.clone().filter_map(|it| it.settled);
     if all.fold(0, i64::saturating_add) != wanted {
         return Some(format!("the truth is {wanted}"));
     }
-    let is_last = slices.last().is_some_and(|it| std::ptr::eq(it, row));
+    let is_last = slices.next_back().is_some_and(|it| std::ptr::eq(it, row));
     let is_debt = !is_last && settled > row.reserved;
     is_debt.then(|| "debt of a slice that is not the last".to_owned())
 }
