@@ -191,13 +191,25 @@ pub(super) fn rows(d: In) -> Result<(RequestId, Vec<Reservation>), Error> {
     Ok((id, rows))
 }
 
+/// Words of [`Reservation::kind`] and [`Reservation::measure`]; others are read
+/// as well.
+const KINDS: [&str; 2] = ["rate_limit", "budget"];
+const MEASURES: [&str; 6] = [
+    "requests",
+    "tokens",
+    "cost",
+    "input_tokens",
+    "output_tokens",
+    "concurrency",
+];
+
 fn reservation(d: In) -> Result<Reservation, Error> {
     let mut row = Reservation::default();
     map(d, |key, d| {
         match key {
             0 => row.quota = name(d)?,
-            1 => row.kind = word(d)?,
-            2 => row.measure = word(d)?,
+            1 => row.kind = word_of(&KINDS, d)?,
+            2 => row.measure = word_of(&MEASURES, d)?,
             3 => row.scope = name(d)?,
             4 => row.counter = u128::from_be_bytes(fixed(d)?),
             5 => row.from_us = d.u64()?,
@@ -330,6 +342,13 @@ fn outcome(code: u64) -> Outcome {
 
 fn word(d: In) -> Result<Word, Error> {
     Ok(Word::Owned(d.str()?.to_owned()))
+}
+
+/// A word, not copied where it is one of these: the ledger reads many rows.
+fn word_of(known: &[&'static str], d: In) -> Result<Word, Error> {
+    let text = d.str()?;
+    let found = known.iter().find(|word| **word == text);
+    Ok(found.map_or_else(|| Word::Owned(text.to_owned()), |word| Word::Borrowed(word)))
 }
 
 fn name(d: In) -> Result<Name, Error> {
