@@ -25,6 +25,7 @@ use crate::plans::{Keeping, catch_up};
 use crate::policy;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
+use crate::replicas::Replicas;
 use crate::rollout;
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
 use crate::virtual_keys::VirtualKeys;
@@ -74,7 +75,8 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     std::fs::create_dir_all(&loaded.data_dir)?;
     // Those of the file, which is watched whoever owns the plan.
     let files = loaded.files.clone();
-    let (loaded, keeping) = Keeping::open(&loader, loaded)?;
+    let replicas = Replicas::open(loaded.compiled.database.as_ref())?;
+    let (loaded, keeping) = Keeping::open(&loader, loaded, replicas.as_ref())?;
     let Loaded {
         compiled,
         data_dir,
@@ -91,11 +93,15 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
     let mut records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
-    let keys = VirtualKeys::open(&data_dir)?;
+    let keys = match &replicas {
+        Some(replicas) => replicas.keys(&data_dir)?,
+        None => VirtualKeys::open(&data_dir)?,
+    };
     keys.show(records.evidence.meter());
     let key_rounds = keys.tend()?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
     let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
+    let _database = crate::database::open(shape.database.as_ref(), records.evidence.meter())?;
     let counting = crate::counters::open(shape.counters.as_ref(), records.evidence.meter())?;
     let house = House {
         keys,
@@ -123,7 +129,16 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     house.follow(&house.plan.load());
     // Operators may have changed the plan in the process before since this one
     // read it; and may once more, until that one hears that this one is ready.
-    catch_up(&plans)?;
+    match (catch_up(&plans), &replicas) {
+        (Err(error), None) => return Err(error),
+        // Without the database it starts with what it has.
+        (Err(error), Some(_)) => crate::say(&error.to_string()),
+        (Ok(()), _) => {}
+    }
+    let following = replicas
+        .as_ref()
+        .map(|replicas| replicas.follow(&house.keys, &plans, records.evidence.meter()));
+    let following = following.transpose()?;
     let rollout_rounds = rollout::tend(house.clone(), plans.clone())?;
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), on_hangup)?;
@@ -131,7 +146,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     catch_up(&plans).unwrap_or_else(|error| crate::say(&error.to_string()));
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
-    drop((key_rounds, rollout_rounds));
+    drop((following, key_rounds, rollout_rounds));
     replies.flush();
     counting.close();
     records.close();

@@ -27,6 +27,7 @@ use transport::RealClock;
 use crate::rounds::{Bell, Rounds};
 
 use shared::Shared;
+pub(crate) use shared::SharedKey;
 
 /// File of the data folder with the keys.
 const STORE_FILE: &str = "keys.sqlite";
@@ -219,6 +220,7 @@ impl Desk {
     /// so that nothing older than what is in force is taken in.
     fn catch_up(&self) -> Result<(), KeysError> {
         let mut known = self.known();
+        known.is_unsure |= self.is_doubted();
         let last = self.store.last_change()?;
         // A database that was brought back from a backup has lower numbers.
         if known.is_unsure || last < known.seen {

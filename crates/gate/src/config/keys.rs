@@ -5,8 +5,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use contract::Secret;
+
 /// File of the data folder with the key of plan digests.
 const DIGEST_KEY_FILE: &str = "digest.key";
+/// For what such a key is made of the secret that replicas share.
+const DIGEST_PURPOSE: &str = "tollgate 2026-11 digests of plans of several replicas";
 
 /// 32 random bytes.
 pub(super) fn random() -> io::Result<[u8; 32]> {
@@ -35,6 +39,12 @@ pub(super) fn digest_key(data_dir: &Path) -> io::Result<[u8; 32]> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(&path),
         Err(error) => Err(error),
     }
+}
+
+/// The key of plan digests that replicas share, so that a secret that is the
+/// same for all of them is the same in the digests of all.
+pub(super) fn shared_digest_key(secret: &Secret<String>) -> [u8; 32] {
+    blake3::derive_key(DIGEST_PURPOSE, secret.expose().as_bytes())
 }
 
 /// Writes beside the path first, so that nobody ever reads half a key.

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     /// When the keys were last known to be those of the database; microseconds
     /// since the Unix epoch.
     in_step_us: AtomicU64,
+    /// What was pushed may have been missed, so nothing is taken for granted.
+    doubted: AtomicBool,
     /// The copy is not what is in force, which was said.
     copy_lags: AtomicBool,
 }
@@ -106,6 +108,7 @@ impl VirtualKeys {
             mark,
             counts: Mutex::default(),
             in_step_us: AtomicU64::new(0),
+            doubted: AtomicBool::new(false),
             copy_lags: AtomicBool::new(false),
         };
         let keys = Self::over(store, LiveKeys::new(key.key), Some(shared));
@@ -123,10 +126,12 @@ impl VirtualKeys {
         self.desk.bell.clone()
     }
 
-    /// Has all keys read again at the next look: what was missed meanwhile is
-    /// not known.
+    /// Has all keys read again at once: what was missed meanwhile is not
+    /// known. It waits for nothing.
     pub(crate) fn doubt(&self) {
-        self.desk.known().is_unsure = true;
+        if let Some(shared) = &self.desk.shared {
+            shared.doubted.store(true, Ordering::Relaxed);
+        }
         self.desk.bell.ring();
     }
 }
@@ -161,6 +166,12 @@ impl Desk {
         }
         self.swap(&mut known);
         Ok(())
+    }
+
+    /// Whether what was pushed may have been missed.
+    pub(super) fn is_doubted(&self) -> bool {
+        let shared = self.shared.as_ref();
+        shared.is_some_and(|shared| shared.doubted.swap(false, Ordering::Relaxed))
     }
 
     /// Reads every key that works, and ends those that do not any more. What

@@ -212,7 +212,8 @@ impl Keys for PostgresKeys {
         })?;
         let (active, expired, revoked) = counted;
         // A rotation needs a look into the row.
-        let sql = format!("SELECT {COLUMNS} FROM keys WHERE {IS_ACTIVE} AND rotated_us IS NOT NULL");
+        let sql =
+            format!("SELECT {COLUMNS} FROM keys WHERE {IS_ACTIVE} AND rotated_us IS NOT NULL");
         let mut rotating = 0;
         for row in &self.rows(sql, vec![Box::new(now)])? {
             rotating += u64::from(read(row)?.open_secrets(now_us).count() > 1);

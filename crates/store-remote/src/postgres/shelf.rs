@@ -130,8 +130,7 @@ impl Shelf for PostgresShelf {
             }
             sound(&edits)?;
             let channel = self.postgres.channel(PLANS_CHANNEL);
-            let done =
-                self.ask(move |client| Box::pin(write(client, since, edits, channel)))?;
+            let done = self.ask(move |client| Box::pin(write(client, since, edits, channel)))?;
             if done {
                 return Ok(());
             }
