@@ -332,7 +332,7 @@ impl Loader {
             return Ok(*key.expose());
         }
         let key = match &document.database.shared_secret {
-            Some(secret) => keys::shared_digest_key(secret.secret()),
+            Some(secret) => keys::shared_digest_key(secret.secret(), data_dir)?,
             None => keys::digest_key(data_dir)?,
         };
         Ok(*self.digest_key.get_or_init(|| Secret::new(key)).expose())
