@@ -101,7 +101,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let key_rounds = keys.tend()?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
     let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
-    let _database = crate::database::open(shape.database.as_ref(), records.evidence.meter())?;
+    let database = crate::database::open(shape.database.as_ref(), records.evidence.meter())?;
     let counting = crate::counters::open(shape.counters.as_ref(), records.evidence.meter())?;
     let house = House {
         keys,
@@ -113,6 +113,10 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     // Before the first call: what was spent counts.
     if let Some(local) = &counting.local {
         records.follow_ledger(local)?;
+    }
+    let shared = crate::database::shared(database, shape.database.as_ref());
+    if let Some(shared) = &shared {
+        records.share(shared, &data_dir)?;
     }
     let start = Start {
         name: name.to_owned(),

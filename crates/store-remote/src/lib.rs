@@ -16,6 +16,7 @@
 
 mod call;
 mod counters;
+pub mod ledger;
 mod line;
 #[cfg(test)]
 mod model;
