@@ -12,12 +12,12 @@ use std::sync::Arc;
 use admin::{Audit, Author, Compile, Plans, Reply, Version, Versions};
 use contract::seams::Clock as _;
 use plan::{Kept, Owner, Plan};
+use store::Shelf;
 use transport::RealClock;
 
 use crate::config::{First, Loaded, Loader, Origin, Own};
 use crate::records::node_id;
 use crate::reload::Maker;
-use crate::replicas::Replicas;
 
 /// Folder of the audit journal in the data folder.
 pub(crate) const AUDIT_DIR: &str = "audit";
@@ -40,22 +40,22 @@ pub(crate) struct Keeping {
 impl Keeping {
     /// Opens versions and audit journal in the data folder of what was loaded,
     /// and says what to start with: that, or what the admin API put in force
-    /// last, if it owns the plan.
+    /// last, if it owns the plan. `shelf` has the versions of all replicas, if
+    /// they share them.
     ///
     /// # Errors
     /// They cannot be opened, or that plan cannot be used any more.
     pub(crate) fn open(
         loader: &Loader,
+        shelf: Option<Arc<dyn Shelf>>,
         loaded: Loaded,
-        replicas: Option<&Replicas>,
     ) -> io::Result<(Loaded, Self)> {
         let own = Versions::open(&loaded.data_dir.join(PLANS_DIR))
             .map_err(|error| cannot(&loaded.data_dir, &error))?;
         let owner = loaded.document.plans.owner;
-        // A plan that a file owns is this gateway's business.
-        let replicas = replicas.filter(|_| owner == Owner::Api);
-        let (versions, last) = match replicas {
-            Some(replicas) => shared(replicas, &loaded.data_dir, &own)?,
+        let is_shared = shelf.is_some();
+        let (versions, last) = match shelf {
+            Some(shelf) => shared(shelf, &loaded.data_dir, &own)?,
             None => {
                 let last = match owner {
                     Owner::File => None,
@@ -73,7 +73,7 @@ impl Keeping {
             first: First {
                 data_dir: loaded.document.data_dir.clone(),
                 owner,
-                own: replicas.map(|_| {
+                own: is_shared.then(|| {
                     Box::new(Own {
                         listen: loaded.document.listen.clone(),
                         database: loaded.document.database.clone(),
@@ -156,11 +156,11 @@ impl Keeping {
 /// The versions that replicas share, and what to start with: their last, or
 /// what this folder had before there were any.
 fn shared(
-    replicas: &Replicas,
+    shelf: Arc<dyn Shelf>,
     data_dir: &Path,
     own: &Versions,
 ) -> io::Result<(Versions, Option<(Version, String)>)> {
-    let versions = Versions::shared(replicas.shelf(data_dir)?);
+    let versions = Versions::shared(shelf);
     let last = versions.of_api().map_err(|error| {
         io::Error::other(format!(
             "the plan that replicas share cannot be read, and this data folder has no copy of it: \

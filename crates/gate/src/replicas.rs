@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use admin::Plans;
 use evidence::{Meter, Sample};
-use plan::SharedDatabase;
+use plan::{Owner, SharedDatabase};
 use store::{Cabinet, MirroredShelf, Shelf};
 use store_remote::postgres::{
     Heard, KEYS_CHANNEL, Listening, PLANS_CHANNEL, Postgres, PostgresKeys, PostgresShelf,
 };
 
+use crate::config::Loaded;
 use crate::plans::{Told, catch_up};
 use crate::rounds::{Bell, Rounds};
+use crate::serve::House;
 use crate::virtual_keys::{SharedKey, VirtualKeys};
 
 /// Folder of the data folder with the copy of the plans.
@@ -45,7 +47,7 @@ impl Replicas {
     /// # Errors
     /// The address or a certificate authority cannot be used, or no thread can
     /// be started.
-    pub(crate) fn open(settings: Option<&SharedDatabase>) -> io::Result<Option<Self>> {
+    fn open(settings: Option<&SharedDatabase>) -> io::Result<Option<Self>> {
         let Some(settings) = settings else {
             return Ok(None);
         };
@@ -75,27 +77,17 @@ impl Replicas {
     ///
     /// # Errors
     /// They cannot be used; what to do.
-    pub(crate) fn keys(&self, data_dir: &Path) -> io::Result<VirtualKeys> {
+    fn keys(&self, data_dir: &Path) -> io::Result<VirtualKeys> {
         let key = SharedKey::of(&self.secret)?;
         let store = PostgresKeys::new(self.postgres.clone(), key.mark());
         VirtualKeys::shared(data_dir, Arc::new(store), key)
-    }
-
-    /// The versions of the plan of all replicas, with a copy.
-    ///
-    /// # Errors
-    /// The folder of the copy cannot be made.
-    pub(crate) fn shelf(&self, data_dir: &Path) -> io::Result<Arc<dyn Shelf>> {
-        let copy = Cabinet::open(&data_dir.join(COPY_DIR))?;
-        let truth = Arc::new(PostgresShelf::new(self.postgres.clone()));
-        Ok(Arc::new(MirroredShelf::new(truth, copy)))
     }
 
     /// Follows the changes of other replicas for as long as it is held.
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn follow(
+    fn follow(
         &self,
         keys: &VirtualKeys,
         plans: &Arc<Plans>,
@@ -128,6 +120,67 @@ impl Replicas {
             _listening: listening,
         })
     }
+}
+
+/// The database of this configuration, if keys and plans are shared, and the
+/// versions of the plan of all replicas, with a copy, if it owns none: a plan
+/// that a file owns is the business of its gateway.
+///
+/// # Errors
+/// The address or a certificate authority cannot be used, no thread can be
+/// started, or the folder of the copy cannot be made.
+pub(crate) fn open(loaded: &Loaded) -> io::Result<(Option<Replicas>, Option<Arc<dyn Shelf>>)> {
+    let replicas = Replicas::open(loaded.compiled.database.as_ref())?;
+    let is_ours = loaded.document.plans.owner == Owner::Api;
+    let Some(sharing) = replicas.as_ref().filter(|_| is_ours) else {
+        return Ok((replicas, None));
+    };
+    let copy = Cabinet::open(&loaded.data_dir.join(COPY_DIR))?;
+    let truth = Arc::new(PostgresShelf::new(sharing.postgres.clone()));
+    let shelf: Arc<dyn Shelf> = Arc::new(MirroredShelf::new(truth, copy));
+    Ok((replicas, Some(shelf)))
+}
+
+/// The virtual keys of this gateway, those of all replicas or its own, shown
+/// in the metrics, and what keeps them in step.
+///
+/// # Errors
+/// They cannot be used; what to do.
+pub(crate) fn keys(
+    replicas: Option<&Replicas>,
+    data_dir: &Path,
+    meter: &Meter,
+) -> io::Result<(VirtualKeys, Rounds)> {
+    let keys = match replicas {
+        Some(replicas) => replicas.keys(data_dir)?,
+        None => VirtualKeys::open(data_dir)?,
+    };
+    keys.show(meter);
+    let rounds = keys.tend()?;
+    Ok((keys, rounds))
+}
+
+/// Takes in what others changed since the plan was read, and follows what
+/// replicas share.
+///
+/// # Errors
+/// What another process on the data folder changed cannot be used, or no
+/// thread can be started.
+pub(crate) fn catch_up_and_follow(
+    replicas: Option<&Replicas>,
+    house: &House,
+    plans: &Arc<Plans>,
+) -> io::Result<Option<Following>> {
+    let caught_up = catch_up(plans);
+    let Some(replicas) = replicas else {
+        return caught_up.map(|()| None);
+    };
+    if let Err(error) = caught_up {
+        // Without the database it starts with what it has.
+        crate::say(&error.to_string());
+    }
+    let following = replicas.follow(&house.keys, plans, house.evidence.meter());
+    following.map(Some)
 }
 
 /// Follows for as long as it is held.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use admin::{AdminKey, AdminState};
 use cli::{PlanOwner, ServeArgs};
 use contract::Secret;
-use contract::seams::Clock;
+use contract::seams::Clock as _;
 use plan::{Discovery, Kept};
 use store::ApprovalLane;
 use transport::RealClock;
@@ -25,10 +25,9 @@ use crate::plans::{Keeping, catch_up};
 use crate::policy;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
-use crate::replicas::Replicas;
+use crate::replicas;
 use crate::rollout;
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
-use crate::virtual_keys::VirtualKeys;
 
 /// Runs the gateway until it is told to leave.
 pub(crate) fn serve(args: ServeArgs) -> ExitCode {
@@ -75,8 +74,8 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     std::fs::create_dir_all(&loaded.data_dir)?;
     // Those of the file, which is watched whoever owns the plan.
     let files = loaded.files.clone();
-    let replicas = Replicas::open(loaded.compiled.database.as_ref())?;
-    let (loaded, keeping) = Keeping::open(&loader, loaded, replicas.as_ref())?;
+    let (replicas, shelf) = replicas::open(&loaded)?;
+    let (loaded, keeping) = Keeping::open(&loader, shelf, loaded)?;
     let Loaded {
         compiled,
         data_dir,
@@ -93,12 +92,8 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
     let mut records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
-    let keys = match &replicas {
-        Some(replicas) => replicas.keys(&data_dir)?,
-        None => VirtualKeys::open(&data_dir)?,
-    };
-    keys.show(records.evidence.meter());
-    let key_rounds = keys.tend()?;
+    let meter = records.evidence.meter();
+    let (keys, key_rounds) = replicas::keys(replicas.as_ref(), &data_dir, meter)?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
     let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
     let database = crate::database::open(shape.database.as_ref(), records.evidence.meter())?;
@@ -128,21 +123,11 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     };
     let (state, on_hangup) = operate(start, loader, keeping, &records, &house)?;
     let plans = state.plans.clone();
-    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-    let door = AdminDoor::new(state, house.health.clone(), clock);
+    let door = AdminDoor::new(state, house.health.clone(), Arc::new(RealClock::new()));
     house.follow(&house.plan.load());
     // Operators may have changed the plan in the process before since this one
     // read it; and may once more, until that one hears that this one is ready.
-    match (catch_up(&plans), &replicas) {
-        (Err(error), None) => return Err(error),
-        // Without the database it starts with what it has.
-        (Err(error), Some(_)) => crate::say(&error.to_string()),
-        (Ok(()), _) => {}
-    }
-    let following = replicas
-        .as_ref()
-        .map(|replicas| replicas.follow(&house.keys, &plans, records.evidence.meter()));
-    let following = following.transpose()?;
+    let following = replicas::catch_up_and_follow(replicas.as_ref(), &house, &plans)?;
     let rollout_rounds = rollout::tend(house.clone(), plans.clone())?;
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), on_hangup)?;
