@@ -122,6 +122,9 @@ impl Replicas {
     }
 }
 
+/// What is shared, and where the versions of the plan are, if that is.
+type Opened = (Option<Replicas>, Option<Arc<dyn Shelf>>);
+
 /// The database of this configuration, if keys and plans are shared, and the
 /// versions of the plan of all replicas, with a copy, if it owns none: a plan
 /// that a file owns is the business of its gateway.
@@ -129,7 +132,7 @@ impl Replicas {
 /// # Errors
 /// The address or a certificate authority cannot be used, no thread can be
 /// started, or the folder of the copy cannot be made.
-pub(crate) fn open(loaded: &Loaded) -> io::Result<(Option<Replicas>, Option<Arc<dyn Shelf>>)> {
+pub(crate) fn open(loaded: &Loaded) -> io::Result<Opened> {
     let replicas = Replicas::open(loaded.compiled.database.as_ref())?;
     let is_ours = loaded.document.plans.owner == Owner::Api;
     let Some(sharing) = replicas.as_ref().filter(|_| is_ours) else {

@@ -75,6 +75,16 @@ struct Replica {
 /// Starts a replica in a folder with this document, as `gate` does. Digests of
 /// each are its own, as its folder and its listeners would make them.
 fn start(server: &Arc<Server>, dir: &Arc<TempDir>, nth: u8, document: &str) -> Replica {
+    let started = try_start(server, dir, nth, document);
+    started.unwrap_or_else(|refused| panic!("{:?}", told(Err(refused))))
+}
+
+fn try_start(
+    server: &Arc<Server>,
+    dir: &Arc<TempDir>,
+    nth: u8,
+    document: &str,
+) -> Result<Replica, Reply> {
     let made = move |text: &str| {
         // As a data folder of its own, which is in every digest.
         let (compiled, kept) = compile(&format!("{text}data_dir: /replica/{nth}\n"))?;
@@ -111,14 +121,28 @@ fn start(server: &Arc<Server>, dir: &Arc<TempDir>, nth: u8, document: &str) -> R
         plans.take_up(version);
     }
     let author = author();
-    plans.begin(&author).unwrap();
-    plans.resume(&author).unwrap();
-    Replica {
+    plans.begin(&author)?;
+    plans.resume(&author)?;
+    Ok(Replica {
         plans,
         cell,
         is_lacking,
         _dir: dir.clone(),
-    }
+    })
+}
+
+#[test]
+fn a_first_plan_that_the_others_could_not_use_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::new(&home);
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let document = format!("{FIRST}keys: [{{id: k, secret: tg-0123456789abcdef01234567}}]\n");
+    let Err(refused) = try_start(&server, &dir, 1, &document) else {
+        panic!("it was started");
+    };
+    let refused = told(Err(refused)).unwrap_err();
+    assert_eq!(refused, (422, "secret_written_out".to_owned()));
+    assert!(Versions::shared(server).list().unwrap().is_empty());
 }
 
 fn author() -> Author {

@@ -372,7 +372,7 @@ fn nothing_is_overspent_or_lost_whoever_is_killed() {
     let sums = [0, 1, 2, 3].map(|at| parts.iter().map(|part| part[at]).sum::<i64>());
     assert!(sums[0] > 0 && sums[1] > 0, "{sums:?}");
     for (home, gateway) in homes.iter().zip(&again) {
-        finds_it(&gateway);
+        finds_it(gateway);
         assert_eq!(spent(gateway, home, "all"), sums);
     }
     let admin = format!("http://{}", again[0].admin());
