@@ -177,17 +177,20 @@ fn a_lost_call_and_one_of_a_hand_over_are_there_once() {
         "{found}"
     );
 
-    // A database that was put back from an older copy gets the rest again,
-    // and what was altered there is found.
-    let altered = server.psql(
+    // A database that was put back from an older copy gets the rest again.
+    server.psql(
         "DELETE FROM tollgate.records WHERE outcome = 'lost' OR sequence = 4;
-         UPDATE tollgate.nodes SET sequence = 2, hash = decode(repeat('01', 32), 'hex');
-         UPDATE tollgate.ledger SET settled = settled + 1 WHERE settled = 5",
+         UPDATE tollgate.nodes SET sequence = 2, hash = decode(repeat('01', 32), 'hex')",
     );
-    assert!(altered.contains("UPDATE"), "{altered}");
     let again = home.start();
     again.hears("all of it is brought again");
     until("all are there", || records(&server) == 4);
+    // It is emptied while the gateway runs.
+    server.psql("TRUNCATE tollgate.nodes, tollgate.records, tollgate.legs, tollgate.ledger");
+    assert_eq!(again.chat("up/m").status, 200);
+    until("all are there", || records(&server) == 5);
+    // What was altered there is found.
+    server.psql("UPDATE tollgate.ledger SET settled = settled + 1 WHERE settled = 5");
     again.stop();
     let (code, found) = verify(&home);
     assert_eq!(code, 1, "{found}");
