@@ -177,6 +177,9 @@ impl Desk {
     /// Reads every key that works, and ends those that do not any more. What
     /// ended while nobody looked says what becomes of its streams.
     pub(super) fn read_anew(&self, known: &mut Known, last: u64) -> Result<(), KeysError> {
+        if last == 0 {
+            self.refuse_emptied(known)?;
+        }
         let now_us = self.clock.unix_us();
         let changed = match known.active.is_empty() {
             true => Vec::new(),
@@ -206,6 +209,25 @@ impl Desk {
         self.swap(known);
         self.copy_all(known);
         Ok(())
+    }
+
+    /// A database that never had a key, though this gateway knows some, is not
+    /// the one that it was: nobody is turned away for that.
+    fn refuse_emptied(&self, known: &Known) -> Result<(), KeysError> {
+        let Some(shared) = &self.shared else {
+            return Ok(());
+        };
+        let copied = shared.copy.copied()?;
+        let copied = copied.filter(|copied| copied.mark == shared.mark);
+        let count = copied.map_or(0, |copied| copied.rows.len());
+        match count.max(known.active.len()) {
+            0 => Ok(()),
+            count => Err(KeysError::Unavailable(format!(
+                "the database never had a virtual key, though this replica knows {count}: bring it \
+                 back from a backup; or, if it is meant to be empty, stop the replicas, and remove \
+                 {COPY_FILE} from the data folder of each"
+            ))),
+        }
     }
 
     /// Every key that works, page by page.

@@ -242,7 +242,9 @@ fn a_doubt_has_everything_read_again() {
     let server = Server::new();
     let keys = open(here.path(), &server).unwrap();
     let (row, secret) = make(&keys);
-    *server.kept.lock().unwrap() = Arc::new(MemoryKeys::default());
+    let other = MemoryKeys::default();
+    other.create(&self::row("other", [9; 32])).unwrap();
+    *server.kept.lock().unwrap() = Arc::new(other);
     let tender = keys.tend().unwrap();
     keys.doubt();
     while id_of(&keys, &secret).is_some() {
@@ -250,6 +252,29 @@ fn a_doubt_has_everything_read_again() {
     }
     drop(tender);
     assert!(!keys.desk.known().active.contains_key(&row.id));
+}
+
+#[test]
+fn a_database_that_was_emptied_turns_nobody_away() {
+    let here = tempfile::tempdir().unwrap();
+    let server = Server::new();
+    let keys = open(here.path(), &server).unwrap();
+    let (row, secret) = make(&keys);
+    keys.desk.look();
+    let before = std::mem::take(&mut *server.kept.lock().unwrap());
+    keys.desk.look();
+    assert_eq!(id_of(&keys, &secret), Some(row.id.clone()));
+    let again = open(here.path(), &server).unwrap();
+    assert_eq!(id_of(&again, &secret), Some(row.id.clone()));
+    let trouble = again.desk.known().trouble.clone().unwrap();
+    assert!(trouble.contains("never had a virtual key"), "{trouble}");
+    // It comes back.
+    *server.kept.lock().unwrap() = before;
+    revoke(&server, &row.id);
+    for keys in [&keys, &again] {
+        keys.desk.look();
+        assert_eq!(id_of(keys, &secret), None);
+    }
 }
 
 #[test]
