@@ -392,7 +392,8 @@ fn fault(error: KeysError) -> Reply {
         KeysError::Foreign(_) | KeysError::Sqlite(_) | KeysError::Io(_) => (
             503,
             "keys_unavailable",
-            "Keys that are in force stay so. Check the disk of the data folder",
+            "Keys that are in force stay so. Check the disk of the data folder, or what the database \
+             holds where replicas share keys",
         ),
     };
     Reply::failed((status, code), &error.to_string(), advice)

@@ -20,6 +20,7 @@ mod keys;
 mod pages;
 mod plans;
 mod policy;
+mod replicas;
 mod roles;
 mod rollouts;
 mod spend;

@@ -26,6 +26,7 @@ mod policy;
 mod prices;
 mod records;
 mod reload;
+mod replicas;
 mod replies;
 mod rollout;
 mod rounds;

@@ -9,12 +9,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::{Audit, Author, Compile, Plans, Reply, Versions};
+use admin::{Audit, Author, Compile, Plans, Reply, Version, Versions};
 use contract::seams::Clock as _;
 use plan::{Kept, Owner, Plan};
+use store::Shelf;
 use transport::RealClock;
 
-use crate::config::{First, Loaded, Loader, Origin};
+use crate::config::{First, Loaded, Loader, Origin, Own};
 use crate::records::node_id;
 use crate::reload::Maker;
 
@@ -30,6 +31,8 @@ pub(crate) struct Keeping {
     /// The audit journal.
     pub(crate) audit: Audit,
     versions: Versions,
+    /// The version of all replicas that this one starts with.
+    taken: Option<Version>,
     first: First,
     author: &'static str,
 }
@@ -37,36 +40,61 @@ pub(crate) struct Keeping {
 impl Keeping {
     /// Opens versions and audit journal in the data folder of what was loaded,
     /// and says what to start with: that, or what the admin API put in force
-    /// last, if it owns the plan.
+    /// last, if it owns the plan. `shelf` has the versions of all replicas, if
+    /// they share them.
     ///
     /// # Errors
     /// They cannot be opened, or that plan cannot be used any more.
-    pub(crate) fn open(loader: &Loader, loaded: Loaded) -> io::Result<(Loaded, Self)> {
-        let keeping = Self {
+    pub(crate) fn open(
+        loader: &Loader,
+        shelf: Option<Arc<dyn Shelf>>,
+        loaded: Loaded,
+    ) -> io::Result<(Loaded, Self)> {
+        let own = Versions::open(&loaded.data_dir.join(PLANS_DIR))
+            .map_err(|error| cannot(&loaded.data_dir, &error))?;
+        let owner = loaded.document.plans.owner;
+        let is_shared = shelf.is_some();
+        let (versions, last) = match shelf {
+            Some(shelf) => shared(shelf, &loaded.data_dir, &own)?,
+            None => {
+                let last = match owner {
+                    Owner::File => None,
+                    Owner::Api => own
+                        .of_api()
+                        .map_err(|error| cannot(&loaded.data_dir, &error))?,
+                };
+                (own, last)
+            }
+        };
+        let mut keeping = Self {
             audit: Audit::new(&loaded.data_dir.join(AUDIT_DIR), node_id()),
-            versions: Versions::open(&loaded.data_dir.join(PLANS_DIR))
-                .map_err(|error| cannot(&loaded.data_dir, &error))?,
+            versions,
+            taken: None,
             first: First {
                 data_dir: loaded.document.data_dir.clone(),
-                owner: loaded.document.plans.owner,
+                owner,
+                own: is_shared.then(|| {
+                    Box::new(Own {
+                        listen: loaded.document.listen.clone(),
+                        database: loaded.document.database.clone(),
+                    })
+                }),
             },
             author: match loader.origin {
                 Origin::File(_) => "file",
                 Origin::Environment => "environment",
             },
         };
-        let last = match keeping.first.owner {
-            Owner::File => None,
-            Owner::Api => keeping
-                .versions
-                .of_api()
-                .map_err(|error| cannot(&loaded.data_dir, &error))?,
-        };
         let Some((version, document)) = last else {
             return Ok((loaded, keeping));
         };
         match loader.load_text(&document, &keeping.first) {
-            Ok(loaded) => Ok((loaded, keeping)),
+            Ok(loaded) => {
+                // Number 0 is of this folder alone, and new to the others.
+                keeping.taken =
+                    Some(version).filter(|it| keeping.versions.is_shared() && it.number > 0);
+                Ok((loaded, keeping))
+            }
             Err(failure) => Err(io::Error::other(format!(
                 "plan {}, which the admin API put in force last, cannot be used:\n{}Mend what it \
                  refers to, or start once with `--plan-owner file`, which puts the configuration \
@@ -101,6 +129,7 @@ impl Keeping {
         let Self {
             audit,
             versions,
+            taken,
             first,
             author,
         } = self;
@@ -111,6 +140,9 @@ impl Keeping {
             Err(failure) => Err(failure.diagnostics),
         });
         let plans = Plans::new(versions, audit, owner, maker.hands(compile), now);
+        if let Some(version) = &taken {
+            plans.take_up(version);
+        }
         let author = Author::itself(author, RealClock::new().unix_us());
         let told = |reply: Reply| io::Error::other(message(&reply));
         plans.begin(&author).map_err(told)?;
@@ -121,8 +153,59 @@ impl Keeping {
     }
 }
 
-/// Takes in what another process on the data folder changed, and says so: the
-/// one before this one answers operators until this one is ready.
+/// The versions that replicas share, and what to start with: their last, or
+/// what this folder had before there were any.
+fn shared(
+    shelf: Arc<dyn Shelf>,
+    data_dir: &Path,
+    own: &Versions,
+) -> io::Result<(Versions, Option<(Version, String)>)> {
+    let versions = Versions::shared(shelf);
+    let last = versions.of_api().map_err(|error| {
+        io::Error::other(format!(
+            "the plan that replicas share cannot be read, and this data folder has no copy of it: \
+             {error}. Start again once the database answers"
+        ))
+    })?;
+    if last.is_some() {
+        return Ok((versions, last));
+    }
+    let before = own.of_api().map_err(|error| cannot(data_dir, &error))?;
+    let brought = before.map(|(version, document)| {
+        crate::say(&format!(
+            "plan {} of this data folder is the first that replicas share",
+            version.digest
+        ));
+        let version = Version {
+            number: 0,
+            ..version
+        };
+        (version, document)
+    });
+    Ok((versions, brought))
+}
+
+/// Says trouble with what others changed, once, and its end.
+#[derive(Default)]
+pub(crate) struct Told(Option<String>);
+
+impl Told {
+    pub(crate) fn of(&mut self, outcome: io::Result<()>) {
+        let trouble = outcome.err().map(|error| error.to_string());
+        if trouble == self.0 {
+            return;
+        }
+        match &trouble {
+            Some(why) => crate::say(&format!("{why}; the plan in force stays")),
+            None => crate::say("changes of the plan by others are taken in again"),
+        }
+        self.0 = trouble;
+    }
+}
+
+/// Takes in what another process on the data folder changed, or another
+/// replica, and says so: the process before this one answers operators until
+/// this one is ready.
 ///
 /// # Errors
 /// It cannot be read or used; what is in force stays.
@@ -131,7 +214,7 @@ pub(crate) fn catch_up(plans: &Plans) -> io::Result<()> {
     let told = plans.catch_up(&author);
     let told = told.map_err(|reply| {
         io::Error::other(format!(
-            "what another process put in force meanwhile cannot be taken in: {}",
+            "what another process or replica put in force cannot be taken in: {}",
             message(&reply)
         ))
     })?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use admin::{AdminKey, AdminState, SpentByAll};
 use cli::{PlanOwner, ServeArgs};
 use contract::Secret;
-use contract::seams::Clock;
+use contract::seams::Clock as _;
 use plan::{Discovery, Kept};
 use store::ApprovalLane;
 use store_remote::ledger::SharedLedger;
@@ -26,9 +26,9 @@ use crate::plans::{Keeping, catch_up};
 use crate::policy;
 use crate::records::Records;
 use crate::reload::{self, Applier, Maker};
+use crate::replicas;
 use crate::rollout;
 use crate::serve::{Gateway, House, Legacy, Shape, watch_signals};
-use crate::virtual_keys::VirtualKeys;
 
 /// Runs the gateway until it is told to leave.
 pub(crate) fn serve(args: ServeArgs) -> ExitCode {
@@ -75,7 +75,8 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     std::fs::create_dir_all(&loaded.data_dir)?;
     // Those of the file, which is watched whoever owns the plan.
     let files = loaded.files.clone();
-    let (loaded, keeping) = Keeping::open(&loader, loaded)?;
+    let (replicas, shelf) = replicas::open(&loaded)?;
+    let (loaded, keeping) = Keeping::open(&loader, shelf, loaded)?;
     let Loaded {
         compiled,
         data_dir,
@@ -92,9 +93,8 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let legacy = Legacy::find(&data_dir)?;
     let shape = Shape::of(&compiled);
     let mut records = Records::open(&compiled.evidence, &compiled.log, &data_dir)?;
-    let keys = VirtualKeys::open(&data_dir)?;
-    keys.show(records.evidence.meter());
-    let key_rounds = keys.tend()?;
+    let meter = records.evidence.meter();
+    let (keys, key_rounds) = replicas::keys(replicas.as_ref(), &data_dir, meter)?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
     let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
     let database = crate::database::open(shape.database.as_ref(), records.evidence.meter())?;
@@ -121,12 +121,11 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     };
     let (state, on_hangup) = operate(start, loader, keeping, &records, &house)?;
     let plans = state.plans.clone();
-    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-    let door = AdminDoor::new(state, house.health.clone(), clock);
+    let door = AdminDoor::new(state, house.health.clone(), Arc::new(RealClock::new()));
     house.follow(&house.plan.load());
     // Operators may have changed the plan in the process before since this one
     // read it; and may once more, until that one hears that this one is ready.
-    catch_up(&plans)?;
+    let following = replicas::catch_up_and_follow(replicas.as_ref(), &house, &plans)?;
     let rollout_rounds = rollout::tend(house.clone(), plans.clone())?;
     let mut gateway = Gateway::start(&shape, &data_dir, &house, door, legacy)?;
     watch_signals(gateway.control(), on_hangup)?;
@@ -134,7 +133,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     catch_up(&plans).unwrap_or_else(|error| crate::say(&error.to_string()));
     greet(&gateway, &house, &data_dir, development_key.as_ref());
     let report = gateway.run();
-    drop((key_rounds, rollout_rounds));
+    drop((following, key_rounds, rollout_rounds));
     replies.flush();
     counting.close();
     records.close();

@@ -1,11 +1,13 @@
 //! Virtual keys in force: the table that calls are looked up in, kept in step
 //! with the store. A change by this process is in force before it is answered;
-//! one by another process on the same data folder within [`LOOK_EVERY`].
+//! one by another process on the same data folder, or by another replica on
+//! the same database (`shared`), within the time between two looks.
 //!
 //! Deliberately not here: who may change a key (room `admin`), and how it is
 //! kept (room `store`).
 
 mod digest_key;
+mod shared;
 
 use std::collections::HashMap;
 use std::io;
@@ -25,14 +27,19 @@ use plan::KeyLimits;
 use store::{KeyRow, KeyState, Keys, KeysError, MemoryKeys, OnRevoke, SqliteKeys};
 use transport::RealClock;
 
-use crate::rounds::Rounds;
+use crate::rounds::{Bell, Rounds};
+
+use shared::Shared;
+pub(crate) use shared::SharedKey;
 
 /// File of the data folder with the keys.
 const STORE_FILE: &str = "keys.sqlite";
 /// Longest time until a change by another process is in force.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Looks between two times at which uses of keys are written.
-const LOOKS_PER_WRITE: u32 = 40;
+/// The same for another replica, if the word of it is lost.
+const LOOK_EVERY_SHARED: Duration = Duration::from_millis(500);
+/// Time between two times at which uses of keys are written.
+const WRITE_EVERY_US: u64 = 10_000_000;
 /// Most uses of one write; the rest comes with the next.
 const USES_PER_WRITE: usize = 2_000;
 
@@ -50,6 +57,10 @@ struct Desk {
     /// Limits of their own, by their ids.
     quotas: Arc<ArcSwap<HashMap<String, Arc<Quotas>>>>,
     known: Mutex<Known>,
+    /// Where a database keeps the keys: what this gateway has of them.
+    shared: Option<Shared>,
+    /// Rung when there is something to look at.
+    bell: Bell,
 }
 
 /// What the table is made of.
@@ -64,6 +75,10 @@ struct Known {
     late_uses: Vec<(String, u64)>,
     /// What the store last failed with, so that it is said once.
     trouble: Option<String>,
+    /// The database was away, so nothing is taken for granted.
+    is_unsure: bool,
+    /// The metrics know of every change.
+    is_counted: bool,
 }
 
 /// A key that works.
@@ -80,7 +95,7 @@ struct Active {
 impl Default for VirtualKeys {
     /// None, and nowhere to keep any but in memory.
     fn default() -> Self {
-        Self::over(Arc::new(MemoryKeys::default()), LiveKeys::default())
+        Self::over(Arc::new(MemoryKeys::default()), LiveKeys::default(), None)
     }
 }
 
@@ -93,18 +108,21 @@ impl VirtualKeys {
         let store = SqliteKeys::open(&data_dir.join(STORE_FILE)).map_err(io::Error::other)?;
         let is_empty = store.last_change().map_err(io::Error::other)? == 0;
         let digest_key = digest_key::load_or_make(data_dir, is_empty)?;
-        let keys = Self::over(Arc::new(store), LiveKeys::new(digest_key));
+        shared::tell_of_a_copy(data_dir);
+        let keys = Self::over(Arc::new(store), LiveKeys::new(digest_key), None);
         keys.desk.catch_up().map_err(io::Error::other)?;
         Ok(keys)
     }
 
-    fn over(store: Arc<dyn Keys>, table: LiveKeys) -> Self {
+    fn over(store: Arc<dyn Keys>, table: LiveKeys, shared: Option<Shared>) -> Self {
         let desk = Desk {
             store,
             clock: RealClock::new(),
             table: Arc::new(ArcSwap::from_pointee(table)),
             quotas: Arc::default(),
             known: Mutex::default(),
+            shared,
+            bell: Bell::default(),
         };
         Self {
             desk: Arc::new(desk),
@@ -146,6 +164,13 @@ impl VirtualKeys {
         let desk = self.desk.clone();
         let help = "Virtual keys by state";
         meter.watch("tollgate_virtual_keys", help, move || desk.samples());
+        if self.desk.shared.is_some() {
+            let desk = self.desk.clone();
+            let help = "Seconds since the virtual keys were last known to be those of the database";
+            meter.watch("tollgate_virtual_keys_behind_seconds", help, move || {
+                desk.behind()
+            });
+        }
     }
 
     /// Keeps the table in step until it is stopped.
@@ -154,12 +179,19 @@ impl VirtualKeys {
     /// No thread can be started.
     pub(crate) fn tend(&self) -> io::Result<Rounds> {
         let desk = self.desk.clone();
-        let mut looks = 0u32;
-        Rounds::start("keys", LOOK_EVERY, move |is_over| {
+        let every = match desk.shared {
+            None => LOOK_EVERY,
+            Some(_) => LOOK_EVERY_SHARED,
+        };
+        let mut written_us = desk.clock.unix_us();
+        Rounds::with_bell("keys", every, &self.desk.bell, move |is_over| {
             desk.look();
-            looks = looks.wrapping_add(1);
-            if is_over || looks.is_multiple_of(LOOKS_PER_WRITE) {
+            desk.count();
+            let now_us = desk.clock.unix_us();
+            if is_over || now_us.abs_diff(written_us) >= WRITE_EVERY_US {
+                written_us = now_us;
                 desk.write_uses();
+                desk.note_in_step();
             }
         })
     }
@@ -201,6 +233,8 @@ impl Desk {
             // The next look takes it in.
             Ok(None) | Err(_) => return,
         };
+        known.is_counted = false;
+        self.copy(std::slice::from_ref(&kept), &known);
         known.take(kept, self.clock.unix_us());
         self.swap(&mut known);
     }
@@ -209,16 +243,25 @@ impl Desk {
     /// so that nothing older than what is in force is taken in.
     fn catch_up(&self) -> Result<(), KeysError> {
         let mut known = self.known();
-        if self.store.last_change()? == known.seen {
-            return Ok(());
+        known.is_unsure |= self.is_doubted();
+        let last = self.store.last_change()?;
+        // A database that was brought back from a backup has lower numbers.
+        if known.is_unsure || last < known.seen {
+            self.read_anew(&mut known, last)?;
+        } else if last != known.seen {
+            let rows = self.store.changed_after(known.seen)?;
+            known.seen = rows
+                .iter()
+                .fold(known.seen, |seen, row| seen.max(row.change));
+            known.is_counted = false;
+            self.copy(&rows, &known);
+            let now_us = self.clock.unix_us();
+            for row in rows {
+                known.take(row, now_us);
+            }
+            self.swap(&mut known);
         }
-        let rows = self.store.changed_after(known.seen)?;
-        let now_us = self.clock.unix_us();
-        for row in rows {
-            known.seen = known.seen.max(row.change);
-            known.take(row, now_us);
-        }
-        self.swap(&mut known);
+        self.in_step();
         Ok(())
     }
 
@@ -231,7 +274,10 @@ impl Desk {
             self.swap(&mut known);
         }
         let trouble = outcome.err().map(|error| error.to_string());
-        if trouble == known.trouble {
+        known.is_unsure |= trouble.is_some() && self.shared.is_some();
+        let is_new = trouble.is_some() != known.trouble.is_some();
+        // How a database cannot be reached differs from time to time.
+        if trouble == known.trouble || (self.shared.is_some() && !is_new) {
             return;
         }
         match &trouble {
@@ -256,7 +302,13 @@ impl Desk {
     }
 
     fn write_uses(&self) {
-        let uses = self.known().uses();
+        let mut known = self.known();
+        // While a database is away, uses wait here.
+        if self.shared.is_some() && known.trouble.is_some() {
+            return;
+        }
+        let uses = known.uses();
+        drop(known);
         if uses.is_empty() {
             return;
         }
@@ -269,8 +321,12 @@ impl Desk {
     }
 
     fn samples(&self) -> Vec<Sample> {
-        let counts = self.store.counts(self.clock.unix_us());
-        let Ok(counts) = counts else {
+        let counts = match &self.shared {
+            // Metrics wait for no database.
+            Some(shared) => shared.counts(),
+            None => self.store.counts(self.clock.unix_us()).ok(),
+        };
+        let Some(counts) = counts else {
             // A gap in the metrics; `look` says why.
             return Vec::new();
         };
@@ -291,9 +347,13 @@ impl Known {
     /// Takes in a row, unless a newer one of the same key is known.
     fn take(&mut self, row: KeyRow, now_us: u64) {
         let before = self.active.get(&row.id);
-        if before.is_some_and(|before| before.row.change >= row.change) {
-            return;
+        if before.is_none_or(|before| before.row.change < row.change) {
+            self.put(row, now_us);
         }
+    }
+
+    /// Takes in a row that counts, whatever is known.
+    fn put(&mut self, row: KeyRow, now_us: u64) {
         let before = self.active.remove(&row.id);
         match row.state(now_us) {
             KeyState::Active => {
@@ -331,6 +391,13 @@ impl Known {
                     self.late_uses.extend(before.unwritten());
                 }
             }
+        }
+    }
+
+    /// Ends a key of which nothing is known any more.
+    fn forget(&mut self, id: &str) {
+        if let Some(before) = self.active.remove(id) {
+            before.life.revoke();
         }
     }
 

@@ -151,6 +151,9 @@ impl Document {
         if let Some(url) = &self.database.url {
             see("database.url".to_owned(), url);
         }
+        if let Some(secret) = &self.database.shared_secret {
+            see("database.shared_secret".to_owned(), secret);
+        }
         for (nth, credential) in self.admin.credentials.iter().enumerate() {
             see(
                 format!("admin.credentials[{nth}].secret"),

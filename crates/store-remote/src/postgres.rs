@@ -11,9 +11,11 @@
 mod address;
 mod carry;
 mod fault;
+mod keys;
 mod link;
 mod listen;
 mod migrate;
+mod shelf;
 mod tls;
 
 use std::future::Future;
@@ -29,7 +31,9 @@ use tokio_postgres::{Client, Error};
 
 pub use address::{PostgresUrl, PostgresUrlFault};
 pub use fault::PostgresError;
+pub use keys::{KEYS_CHANNEL, PostgresKeys};
 pub use listen::{Heard, Listening};
+pub use shelf::{PLANS_CHANNEL, PostgresShelf};
 
 use carry::{Order, Shared};
 use listen::Listener;

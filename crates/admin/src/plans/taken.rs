@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::answers::written_out;
 use super::{Now, Plans, Step};
 use crate::audit::Author;
 use crate::reply::Reply;
@@ -82,6 +83,10 @@ impl Plans {
     pub(super) fn begin_shared(&self, now: &mut Now, author: &Author) -> Result<(), Reply> {
         if now.taken.version.is_some() {
             return Ok(());
+        }
+        // The others could not use it: a secret that is written out is not kept.
+        if !now.kept.written_out.is_empty() {
+            return Err(written_out(&now.kept.written_out));
         }
         let step = Step {
             how: How::Start,

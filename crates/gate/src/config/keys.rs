@@ -5,8 +5,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use contract::Secret;
+
 /// File of the data folder with the key of plan digests.
 const DIGEST_KEY_FILE: &str = "digest.key";
+/// For what such a key is made of the secret that replicas share.
+const DIGEST_PURPOSE: &str = "tollgate 2026-11 digests of plans of several replicas";
 
 /// 32 random bytes.
 pub(super) fn random() -> io::Result<[u8; 32]> {
@@ -22,10 +26,7 @@ pub(super) fn random() -> io::Result<[u8; 32]> {
 /// # Errors
 /// The folder cannot be made, or the file is not a key.
 pub(super) fn digest_key(data_dir: &Path) -> io::Result<[u8; 32]> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)?;
+    make_dir(data_dir)?;
     let path = data_dir.join(DIGEST_KEY_FILE);
     match fs::read(&path) {
         Ok(bytes) => bytes.try_into().map_err(|_| {
@@ -35,6 +36,27 @@ pub(super) fn digest_key(data_dir: &Path) -> io::Result<[u8; 32]> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(&path),
         Err(error) => Err(error),
     }
+}
+
+/// The key of plan digests that replicas share, so that a secret that is the
+/// same for all of them is the same in the digests of all.
+///
+/// # Errors
+/// The folder cannot be made.
+pub(super) fn shared_digest_key(secret: &Secret<String>, data_dir: &Path) -> io::Result<[u8; 32]> {
+    make_dir(data_dir)?;
+    Ok(blake3::derive_key(
+        DIGEST_PURPOSE,
+        secret.expose().as_bytes(),
+    ))
+}
+
+/// Only we look into the data folder.
+fn make_dir(data_dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
 }
 
 /// Writes beside the path first, so that nobody ever reads half a key.

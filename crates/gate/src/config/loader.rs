@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use contract::Secret;
 use plan::{
-    Compiled, Diagnostic, Discovery, Document, Draft, Given, Kept, ListenerEntry, Listeners, Owner,
-    Providers, compile, discover, keep, read,
+    Compiled, DatabaseEntry, Diagnostic, Discovery, Document, Draft, Given, Kept, Listen,
+    ListenerEntry, Listeners, Owner, Providers, compile, discover, keep, read,
 };
 
 use super::engines;
@@ -84,6 +84,18 @@ pub(crate) struct First {
     pub(crate) data_dir: Option<String>,
     /// Who owns the plan.
     pub(crate) owner: Owner,
+    /// Where replicas share the plan: what stays each one's own.
+    pub(crate) own: Option<Box<Own>>,
+}
+
+/// What a replica takes from its own configuration, whatever plan the others
+/// put in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Own {
+    /// Where it listens.
+    pub(crate) listen: Listen,
+    /// How it reaches the database.
+    pub(crate) database: DatabaseEntry,
 }
 
 /// A configuration that can be used.
@@ -178,6 +190,10 @@ impl Loader {
         };
         draft.document.data_dir.clone_from(&first.data_dir);
         draft.document.plans.owner = first.owner;
+        if let Some(own) = &first.own {
+            draft.document.listen.clone_from(&own.listen);
+            draft.document.database.clone_from(&own.database);
+        }
         self.finish(self.fill_in(draft, machine))
     }
 
@@ -297,7 +313,7 @@ impl Loader {
         document: &Document,
         data_dir: &Path,
     ) -> io::Result<(Option<Secret<String>>, [u8; 32])> {
-        let digest_key = self.digest_key(data_dir)?;
+        let digest_key = self.digest_key(document, data_dir)?;
         if !document.wants_development_key() {
             return Ok((None, digest_key));
         }
@@ -311,11 +327,14 @@ impl Loader {
         Ok((Some(key), digest_key))
     }
 
-    fn digest_key(&self, data_dir: &Path) -> io::Result<[u8; 32]> {
+    fn digest_key(&self, document: &Document, data_dir: &Path) -> io::Result<[u8; 32]> {
         if let Some(key) = self.digest_key.get() {
             return Ok(*key.expose());
         }
-        let key = keys::digest_key(data_dir)?;
+        let key = match &document.database.shared_secret {
+            Some(secret) => keys::shared_digest_key(secret.secret(), data_dir)?,
+            None => keys::digest_key(data_dir)?,
+        };
         Ok(*self.digest_key.get_or_init(|| Secret::new(key)).expose())
     }
 

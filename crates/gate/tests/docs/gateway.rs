@@ -207,7 +207,9 @@ fn tollgate(folder: &Path) -> Command {
         .env("AWS_ACCESS_KEY_ID", "k")
         .env("AWS_SECRET_ACCESS_KEY", "k")
         .env("TOLLGATE_KEY_CHAT", SOME_KEY)
-        .env("TOLLGATE_WEB_KEY", SOME_KEY);
+        .env("TOLLGATE_WEB_KEY", SOME_KEY)
+        .env("TOLLGATE_DATABASE_URL", "postgres://u:p@db.internal/t")
+        .env("TOLLGATE_SHARED_SECRET", "0123456789abcdef".repeat(2));
     for who in ["ALICE", "DASHBOARDS", "ACME"] {
         let secret = format!("tg-op-{who}-0123456789abcdef0123");
         command.env(format!("TOLLGATE_ADMIN_{who}"), secret);

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use contract::Secret;
 
 use super::{Findings, check_time};
-use crate::document::{DatabaseUnavailable, Document};
+use crate::document::{DatabaseEntry, DatabaseUnavailable, Document};
 use crate::interpolate::Sources;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+const SHARED_SECRET_BYTES_MIN: usize = 32;
 const SCHEMA_MAX: usize = 48;
 const DEADLINE_MS: RangeInclusive<u64> = 10..=10_000;
 const LAG_MS: RangeInclusive<u64> = 1_000..=86_400_000;
@@ -25,6 +26,8 @@ pub struct SharedDatabase {
     pub schema: String,
     /// Certificate authorities beside those of the platform, PEM.
     pub ca_pem: Option<Arc<str>>,
+    /// What replicas share beside it; without it, each keeps its own keys.
+    pub shared_secret: Option<Arc<Secret<String>>>,
     /// Longest wait of a call, milliseconds.
     pub deadline_ms: u64,
     /// How long records may wait, milliseconds.
@@ -35,7 +38,9 @@ pub struct SharedDatabase {
 
 impl PartialEq for SharedDatabase {
     fn eq(&self, other: &Self) -> bool {
+        let secret = |it: &Self| it.shared_secret.as_ref().map(|it| it.expose().clone());
         self.url.expose() == other.url.expose()
+            && secret(self) == secret(other)
             && self.schema == other.schema
             && self.ca_pem == other.ca_pem
             && (self.deadline_ms, self.max_lag_ms) == (other.deadline_ms, other.max_lag_ms)
@@ -66,6 +71,7 @@ pub(super) fn compile(
         .ca_file
         .as_ref()
         .and_then(|path| authorities(path, sources, findings));
+    let shared_secret = shared_secret(entry, findings);
     let url = entry.url.as_ref()?.secret().expose();
     let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
     match rest.map(modes) {
@@ -86,6 +92,7 @@ pub(super) fn compile(
         url: Arc::new(Secret::new(url.clone())),
         schema: entry.schema.clone(),
         ca_pem,
+        shared_secret,
         deadline_ms: entry.deadline.0,
         max_lag_ms: entry.max_lag.0,
         is_closed: match entry.on_unavailable {
@@ -93,6 +100,18 @@ pub(super) fn compile(
             DatabaseUnavailable::Closed => true,
         },
     })
+}
+
+fn shared_secret(entry: &DatabaseEntry, findings: &mut Findings) -> Option<Arc<Secret<String>>> {
+    let secret = entry.shared_secret.as_ref()?.secret();
+    if secret.expose().len() < SHARED_SECRET_BYTES_MIN {
+        findings.error(
+            "database.shared_secret",
+            format!("this secret has fewer than {SHARED_SECRET_BYTES_MIN} bytes"),
+            "write what `openssl rand -hex 32` prints, the same for all replicas",
+        );
+    }
+    Some(Arc::new(Secret::new(secret.expose().clone())))
 }
 
 /// It stands in statements as it is.

@@ -23,6 +23,13 @@ pub struct DatabaseEntry {
     /// PEM file of certificate authorities, beside those of the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// What replicas share beside the database, the same text of at least 32
+    /// bytes for all of them, as `${env:NAME}` or `${file:path}`. With it
+    /// virtual keys, and plans that the admin API owns, are of all replicas;
+    /// the key of the digests of keys is made of it. Without it each gateway
+    /// keeps its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_secret: Option<SecretText>,
     /// Longest wait of a call for the database.
     pub deadline: Millis,
     /// How long records may wait to be in the database before
@@ -38,6 +45,7 @@ impl Default for DatabaseEntry {
             url: None,
             schema: "tollgate".to_owned(),
             ca_file: None,
+            shared_secret: None,
             deadline: Millis(250),
             max_lag: Millis(60_000),
             on_unavailable: DatabaseUnavailable::default(),

@@ -7,6 +7,7 @@ database:
   url: postgres://tollgate:a-secret-word@db.example:5432/ledger
   schema: eu_1
   ca_file: ca.pem
+  shared_secret: shared-0123456789abcdef0123456789abcdef
   deadline: 100ms
   max_lag: 10s
   on_unavailable: closed
@@ -25,6 +26,9 @@ fn there_is_no_database_unless_that_is_said() {
     assert_eq!((&*shared.schema, shared.deadline_ms), ("eu_1", 100));
     assert_eq!((shared.max_lag_ms, shared.is_closed), (10_000, true));
     assert_eq!(shared.ca_pem.as_deref(), Some(CA));
+    let secret = shared.shared_secret.as_ref().expect("it is said");
+    assert!(secret.expose().starts_with("shared-0123"));
+    assert!(!format!("{compiled:?}").contains("shared-0123"));
     assert!(!format!("{compiled:?}").contains("a-secret-word"));
 
     let (_, open) = good_with(&SHARED.replace("closed", "open"), &fake);
@@ -53,6 +57,10 @@ fn what_cannot_be_used_is_said_with_what_to_write() {
         ("{deadline: 1ms}", "database.deadline"),
         ("{max_lag: 10ms}", "database.max_lag"),
         ("{ca_file: none.pem}", "database.ca_file"),
+        (
+            "{url: 'postgres://h/d', shared_secret: short}",
+            "database.shared_secret",
+        ),
     ];
     for (text, path) in bad {
         let text = format!("database: {text}");
