@@ -283,8 +283,8 @@ async fn create(client: &mut Client, row: KeyRow, change: Change, most: u64) -> 
         ..row
     };
     let sql = format!(
-        "INSERT INTO keys ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
-         ON CONFLICT (id) DO NOTHING"
+        "INSERT INTO keys ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+         $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO NOTHING"
     );
     let values: Values = vec![
         Box::new(within(row.number)),
@@ -304,6 +304,7 @@ async fn create(client: &mut Client, row: KeyRow, change: Change, most: u64) -> 
         Box::new(row.revoked_by.as_deref().map(escape)),
         Box::new(row.last_used_us.map(within)),
         Box::new(text::of_secrets(&row.secrets)),
+        Box::new(row.limits.as_deref().map(escape)),
     ];
     match transaction.execute(&sql, &references(&values)).await? {
         0 => return Ok(Err(KeysError::Taken)),
@@ -322,7 +323,7 @@ async fn replace(client: &mut Client, row: KeyRow, change: Change) -> Done<KeyRo
     let sql = format!(
         "UPDATE keys SET change = $3, name = $4, tenant = $5, app = $6, groups = $7, models = $8, \
          on_revoke = $9, expires_us = $10, rotated_us = $11, revoked_us = $12, revoked_by = $13, \
-         secrets = $14 WHERE id = $1 AND change = $2 RETURNING {COLUMNS}"
+         secrets = $14, limits = $15 WHERE id = $1 AND change = $2 RETURNING {COLUMNS}"
     );
     let id = escape(&row.id);
     let values: Values = vec![
@@ -340,6 +341,7 @@ async fn replace(client: &mut Client, row: KeyRow, change: Change) -> Done<KeyRo
         Box::new(row.revoked_us.map(within)),
         Box::new(row.revoked_by.as_deref().map(escape)),
         Box::new(text::of_secrets(&row.secrets)),
+        Box::new(row.limits.as_deref().map(escape)),
     ];
     let Some(now) = transaction.query_opt(&sql, &references(&values)).await? else {
         let known = "SELECT 1 FROM keys WHERE id = $1";

@@ -120,6 +120,7 @@ fn row(id: &str, digest: [u8; 32]) -> KeyRow {
             created_us: 1,
             until_us: None,
         }],
+        limits: None,
     }
 }
 

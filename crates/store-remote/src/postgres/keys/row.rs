@@ -10,7 +10,7 @@ use tokio_postgres::types::FromSql;
 /// All columns, in the order of the table.
 pub(super) const COLUMNS: &str = "number, id, change, name, tenant, app, groups, models, \
                                   on_revoke, created_us, created_by, expires_us, rotated_us, \
-                                  revoked_us, revoked_by, last_used_us, secrets";
+                                  revoked_us, revoked_by, last_used_us, secrets, limits";
 
 /// PostgreSQL counts with a sign.
 pub(super) fn within(number: u64) -> i64 {
@@ -63,6 +63,9 @@ pub(super) fn read(row: &Row) -> Result<KeyRow, KeysError> {
             .transpose()?,
         last_used_us: time(row, "last_used_us")?,
         secrets: text::secrets(get(row, "secrets")?).ok_or_else(|| strange("secrets"))?,
+        limits: get::<Option<&str>>(row, "limits")?
+            .map(|text| unescape(text).ok_or_else(|| strange("limits")))
+            .transpose()?,
     })
 }
 

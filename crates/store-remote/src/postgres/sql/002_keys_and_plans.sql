@@ -1,5 +1,5 @@
 -- Virtual keys. Texts of people are written with `\` for what a text of
--- PostgreSQL cannot hold; groups, models and secrets are JSON.
+-- PostgreSQL cannot hold; groups, models, secrets and limits are JSON.
 CREATE TABLE keys (
   number bigint PRIMARY KEY,
   id text NOT NULL UNIQUE,
@@ -17,7 +17,8 @@ CREATE TABLE keys (
   revoked_us bigint,
   revoked_by text,
   last_used_us bigint,
-  secrets text NOT NULL
+  secrets text NOT NULL,
+  limits text
 );
 CREATE INDEX keys_by_tenant ON keys (tenant, number);
 CREATE INDEX keys_not_revoked ON keys (number) WHERE revoked_us IS NULL;
