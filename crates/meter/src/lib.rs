@@ -14,6 +14,7 @@ pub mod prices;
 pub mod quota;
 pub mod quotas;
 pub mod subject;
+pub mod vocabulary;
 pub mod window;
 
 pub use book::{Admitted, Book, Breach, Draw, Draws, Level, Refused, Want};
@@ -28,4 +29,5 @@ pub use quota::{
 };
 pub use quotas::{Quotas, Wants};
 pub use subject::{Attempted, Dimension, Subject};
+pub use vocabulary::Vocabulary;
 pub use window::{CalendarUnit, Span, Window};

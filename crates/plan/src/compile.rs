@@ -16,6 +16,7 @@ mod operators;
 mod policy;
 mod prices;
 mod quotas;
+mod tokenizers;
 mod upstreams;
 
 use std::path::PathBuf;
@@ -157,9 +158,10 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     policy::explain_empty(document, &policy, &keys, &models, &mut findings);
     let quotas = quotas::compile(document, &models, &mut findings);
     let prices = prices::compile(document, given.sources, &mut findings);
+    let tokenizers = tokenizers::compile(document, given.sources, &mut findings);
     let counters = counters::compile(document, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
-    let digest = digest(document, &prices.book, &given.digest_key);
+    let digest = digest(document, (&prices.book, &tokenizers), &given.digest_key);
     warn_of_no_provider(document, &mut findings);
     let findings = findings.sorted(draft);
     if findings
@@ -185,6 +187,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             reservation: document.reservation.into(),
             answers: quotas::answers(document),
             prices,
+            tokenizers,
             settings,
         },
         data,
