@@ -181,17 +181,27 @@ impl ReplyLane {
             let Some(place) = place else {
                 return Err(RepliesError::Busy);
             };
-            Ok(match store.claim(&claim)? {
-                Claimed::Found(row) => LaneClaimed::Found(row),
-                Claimed::First => LaneClaimed::First(LiveClaim(Some(Live {
-                    key: claim.key,
-                    by: claim.by,
-                    limits: claim.limits,
-                    fallback: ReplyEnd::Released,
-                    desk,
-                    place,
-                }))),
-            })
+            let claimed = store.claim(&claim);
+            let live = || Live {
+                key: claim.key.clone(),
+                by: claim.by.clone(),
+                limits: claim.limits,
+                fallback: ReplyEnd::Released,
+                desk,
+                place,
+            };
+            match claimed {
+                Ok(Claimed::Found(row)) => Ok(LaneClaimed::Found(row)),
+                Ok(Claimed::First) => Ok(LaneClaimed::First(LiveClaim(Some(live())))),
+                Err(error) => {
+                    // Its answer may be all that was lost: nothing is sent, so
+                    // the key is given back as soon as the store hears of it.
+                    if error.leaves_doubt() {
+                        live().settle(ReplyEnd::Released, (None, None));
+                    }
+                    Err(error)
+                }
+            }
         })
     }
 
