@@ -13,6 +13,10 @@ use crate::{Outcome, fuzz, source};
 
 const SDK_RUNNER: &str = "testbed/sdk/run.py";
 
+/// Where Debian puts PostgreSQL, and the settings of its packages.
+const POSTGRES: &str = "/usr/lib/postgresql";
+const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
+
 type Suite = (&'static str, fn(&Path) -> Result<Tally, String>);
 
 const FAST: [Suite; 2] = [("rust", rust), ("doc", doc)];
@@ -88,14 +92,26 @@ fn rust(root: &Path) -> Result<Tally, String> {
     Ok(Tally::of(&said))
 }
 
-/// The server that replicas share counters in, in one of its two makes. Tests
-/// start it themselves.
+/// The servers that replicas share counters and their ledger in. Tests start
+/// them themselves.
 fn servers() -> Outcome {
     let has = |name| answers(program(name, &["--version"]));
-    if has("valkey-server") || has("redis-server") {
+    if !has("valkey-server") && !has("redis-server") {
+        apt_install(&["redis-server"], "tests of shared counters need a server")?;
+    }
+    let has_postgres = has("initdb") || std::fs::read_dir(POSTGRES).is_ok();
+    if has_postgres {
         return Ok(());
     }
-    apt_install(&["redis-server"], "tests of shared counters need a server")
+    let why = "tests of the shared ledger need a server";
+    // Debian's package would make a cluster and start it, which nobody here
+    // needs; what says so comes with the package before it.
+    apt_install(&["postgresql-common"], why)?;
+    let settings = Path::new(CREATE_CLUSTER);
+    let text = std::fs::read_to_string(settings).unwrap_or_default();
+    let text = format!("create_main_cluster = false\n{text}");
+    std::fs::write(settings, text).map_err(|error| format!("{CREATE_CLUSTER}: {error}"))?;
+    apt_install(&["postgresql"], why)
 }
 
 fn doc(root: &Path) -> Result<Tally, String> {

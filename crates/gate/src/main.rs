@@ -13,6 +13,7 @@ mod approvals;
 mod banner;
 mod config;
 mod counters;
+mod database;
 mod door;
 mod edge;
 mod figures;

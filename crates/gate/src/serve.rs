@@ -16,7 +16,7 @@ use flow::{Alerts, Factors, Flow, Handles, Lines};
 use meter::{Counters, LocalCounters};
 use plan::{
     Compiled, DrainTimes, EdgeLimits, EvidenceSettings, InForce, Listener as Wanted, LogEntry,
-    Plan, SharedCounters, Where,
+    Plan, SharedCounters, SharedDatabase, Where,
 };
 use store::{ApprovalLane, Inflight, ReplyLane};
 use transport::{HttpWire, RealClock, RealDice, WireOptions};
@@ -73,6 +73,8 @@ pub(crate) struct Shape {
     pub(crate) evidence: EvidenceSettings,
     /// How counters are shared.
     pub(crate) counters: Option<SharedCounters>,
+    /// The database that replicas share.
+    pub(crate) database: Option<SharedDatabase>,
     /// Log lines.
     pub(crate) log: LogEntry,
 }
@@ -88,6 +90,7 @@ impl Shape {
             ("limits (of connections)", self.edge != other.edge),
             ("evidence", self.evidence != other.evidence),
             ("counters", self.counters != other.counters),
+            ("database", self.database != other.database),
             ("log", self.log != other.log),
             ("drain", self.drain != other.drain),
         ];
@@ -107,6 +110,7 @@ impl Shape {
             data_dir: compiled.data_dir.clone(),
             evidence: compiled.evidence.clone(),
             counters: compiled.counters.clone(),
+            database: compiled.database.clone(),
             log: compiled.log,
         }
     }

@@ -5,6 +5,7 @@
 
 mod brakes;
 mod counters;
+mod database;
 mod endpoint;
 mod idempotency;
 mod identity;
@@ -19,6 +20,7 @@ mod quotas;
 mod tokenizers;
 mod upstreams;
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,12 +28,13 @@ use http::HeaderValue;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::digest::digest;
-use crate::document::{Document, Durability, LogEntry, Providers};
+use crate::document::{Document, Durability, LogEntry, Millis, Providers};
 use crate::interpolate::Sources;
 use crate::load::Draft;
 use crate::plan::{OperationBytes, Plan, Settings};
 
 pub use counters::SharedCounters;
+pub use database::SharedDatabase;
 pub use listeners::{ClientCa, Listener, TlsFiles, Where};
 
 /// What a compilation is given besides the document.
@@ -64,6 +67,8 @@ pub struct Compiled {
     pub evidence: EvidenceSettings,
     /// How counters are shared; `None`: each process counts for itself.
     pub counters: Option<SharedCounters>,
+    /// The database that replicas share, if there is one.
+    pub database: Option<SharedDatabase>,
     /// Log lines.
     pub log: LogEntry,
     /// The end.
@@ -127,6 +132,7 @@ impl Compiled {
             ("limits (of connections)", self.edge != newer.edge),
             ("evidence", self.evidence != newer.evidence),
             ("counters", self.counters != newer.counters),
+            ("database", self.database != newer.database),
             ("log", self.log != newer.log),
             ("drain", self.drain != newer.drain),
         ];
@@ -160,6 +166,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let prices = prices::compile(document, given.sources, &mut findings);
     let tokenizers = tokenizers::compile(document, given.sources, &mut findings);
     let counters = counters::compile(document, &mut findings);
+    let database = database::compile(document, given.sources, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
     let digest = digest(document, (&prices.book, &tokenizers), &given.digest_key);
     warn_of_no_provider(document, &mut findings);
@@ -197,6 +204,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
         edge,
         evidence: evidence(document),
         counters,
+        database,
         log: document.log,
         drain: DrainTimes {
             unready_before_ms: document.drain.unready_before.0,
@@ -224,6 +232,18 @@ fn warn_of_no_provider(document: &Document, findings: &mut Findings) {
             "there is no provider, so no model can be called: every call is answered with 404",
             "write `providers: auto` to take those that the environment gives, `providers: \
              {sandbox: {}}` for the built-in test model, or name them one by one",
+        );
+    }
+}
+
+/// Refuses a time that is out of range.
+fn check_time(time: Millis, range: RangeInclusive<u64>, path: &str, findings: &mut Findings) {
+    if !range.contains(&time.0) {
+        let (least, most) = (Millis(*range.start()), Millis(*range.end()));
+        findings.error(
+            path,
+            format!("{time} is out of range"),
+            format!("write {least} to {most}"),
         );
     }
 }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod counters;
+mod database;
 mod idempotency;
 mod identity;
 mod key;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admin::{AdminEntry, CredentialEntry, Owner, PlansEntry};
 pub use counters::{CountersBackend, CountersEntry, CountersUnavailable};
+pub use database::{DatabaseEntry, DatabaseUnavailable};
 pub use idempotency::{IdempotencyEntry, OnUnknown, Retain};
 pub use identity::{
     AnonymousEntry, CertificateEntry, ClaimsEntry, FixedEntry, ForwardedIn, IdentityEntry,
@@ -105,6 +107,8 @@ pub struct Document {
     /// Where limits and budgets are counted: here, or together with other
     /// replicas.
     pub counters: CountersEntry,
+    /// The PostgreSQL database that replicas share: the ledger of all of them.
+    pub database: DatabaseEntry,
     /// How much is reserved for a call before it is made.
     pub reservation: ReservationEntry,
     /// Answers that the gateway gives itself where a budget says so, by name.
@@ -147,6 +151,9 @@ impl Document {
         }
         if let Some(url) = &self.counters.url {
             see("counters.url".to_owned(), url);
+        }
+        if let Some(url) = &self.database.url {
+            see("database.url".to_owned(), url);
         }
         for (nth, credential) in self.admin.credentials.iter().enumerate() {
             see(

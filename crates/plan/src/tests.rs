@@ -3,6 +3,7 @@
 
 mod bad;
 mod counters;
+mod database;
 mod digest;
 mod discovery;
 mod good;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use contract::Fault;
 use contract::seams::Outbound;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit as _, Mac};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};

@@ -1,5 +1,5 @@
-//! Counters that several replicas share: leases of limits and budgets, kept in
-//! a Valkey or Redis server.
+//! What several replicas share: counters by leases, kept in a Valkey or Redis
+//! server, and a PostgreSQL database.
 //!
 //! A replica holds shares of each counter and admits calls within them, so the
 //! path of a call waits for no other machine as long as they last. Over all
@@ -7,13 +7,19 @@
 //! but for what calls come to beyond what was reserved for them.
 //!
 //! Deliberately not here: the arithmetic of limits (`meter`), when counters
-//! are asked (`flow`), and the ledger.
+//! are asked (`flow`), and the journal of each gateway (`store`).
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this room waits for servers in real time"
+)]
 
 mod call;
 mod counters;
 mod line;
 #[cfg(test)]
 mod model;
+pub mod postgres;
 mod replica;
 mod shares;
 mod valkey;

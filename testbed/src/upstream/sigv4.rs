@@ -3,7 +3,7 @@
 //! Rules from the AWS reference "Create a signed AWS API request". Not here: signing, chunked
 //! payload signatures, presigned URLs.
 
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit as _, Mac};
 use http::{HeaderMap, Method, Uri};
 use sha2::{Digest, Sha256};
 

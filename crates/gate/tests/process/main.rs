@@ -15,6 +15,7 @@
 mod approvals;
 mod cancel;
 mod client;
+mod database;
 mod explain;
 mod first_run;
 mod gateway;
@@ -37,6 +38,8 @@ mod mtls;
 mod observe;
 mod operator;
 mod plans;
+#[path = "../../../store-remote/src/postgres/tests/server.rs"]
+mod postgres;
 mod records;
 mod reload;
 mod replicas;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use contract::Secret;
 
-use super::Findings;
-use crate::document::{CountersBackend, CountersEntry, CountersUnavailable, Document, Millis};
+use super::{Findings, check_time};
+use crate::document::{CountersBackend, CountersEntry, CountersUnavailable, Document};
 
 const SCHEMES: [&str; 3] = ["redis://", "rediss://", "unix://"];
 const DEADLINE_MS: RangeInclusive<u64> = 1..=5_000;
@@ -119,15 +119,4 @@ fn shared(entry: &CountersEntry, findings: &mut Findings) -> Option<SharedCounte
             CountersUnavailable::Open => Some(entry.allowance_percent),
         },
     })
-}
-
-fn check_time(time: Millis, range: RangeInclusive<u64>, path: &str, findings: &mut Findings) {
-    if !range.contains(&time.0) {
-        let (least, most) = (Millis(*range.start()), Millis(*range.end()));
-        findings.error(
-            path,
-            format!("{time} is out of range"),
-            format!("write {least} to {most}"),
-        );
-    }
 }

@@ -119,8 +119,8 @@ fn unknown_fields_and_words() {
                 "there is no field `zzz` here",
                 "the fields are `listen`, `data_dir`, `workers`, `providers`, `models`, `keys`, \
                  `keys_from`, `identity`, `metadata`, `idempotency`, `policy`, `rate_limits`, \
-                 `budgets`, `brakes`, `counters`, `reservation`, `answers`, `prices`, `tokenizers`, `admin`, \
-                 `plans`, `limits`, `translation`, `evidence`, `log`, `drain`",
+                 `budgets`, `brakes`, `counters`, `database`, `reservation`, `answers`, `prices`, \
+                 `tokenizers`, `admin`, `plans`, `limits`, `translation`, `evidence`, `log`, `drain`",
             ),
         ],
     );
