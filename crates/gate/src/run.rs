@@ -95,8 +95,8 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     keys.show(records.evidence.meter());
     let key_rounds = keys.tend()?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
-    let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
-    let _database = crate::database::open(shape.database.as_ref(), records.evidence.meter())?;
+    let database = crate::database::open(shape.database.as_ref(), records.evidence.meter())?;
+    let replies = crate::replies::open(&data_dir, database.as_ref(), records.evidence.meter())?;
     let counting = crate::counters::open(shape.counters.as_ref(), records.evidence.meter())?;
     let house = House {
         keys,

@@ -45,6 +45,7 @@ mod reload;
 mod replicas;
 mod rollout;
 mod rubbish;
+mod shared_replies;
 mod spend;
 mod upstream;
 #[path = "../../../store-remote/src/valkey/tests/server.rs"]

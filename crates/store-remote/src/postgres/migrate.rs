@@ -7,8 +7,10 @@ use tokio_postgres::{Client, Error, Transaction};
 
 /// All steps: number, name, statements. They run with the schema as the search
 /// path, so no name in them is qualified.
-pub(super) const STEPS: [(i32, &str, &str); 1] =
-    [(1, "ledger", include_str!("sql/001_ledger.sql"))];
+pub(super) const STEPS: [(i32, &str, &str); 2] = [
+    (1, "ledger", include_str!("sql/001_ledger.sql")),
+    (3, "replies", include_str!("sql/003_replies.sql")),
+];
 
 /// One lock for all who make tables in a database.
 const LOCK: i64 = 0x746f_6c6c_6761_7465;
