@@ -35,7 +35,7 @@ pub use keys::{
     CreateArgs, KeyAt, KeysArgs, KeysCommand, ListArgs, OnRevoke, OneArgs, RevokeArgs, RotateArgs,
     keys,
 };
-pub use ledger::{LedgerArgs, LedgerCommand};
+pub use ledger::{LedgerArgs, LedgerCommand, LedgerVerifyArgs};
 pub use logs::{LogsArgs, LogsCommand, StatusFilter, VerifyArgs, read as read_logs};
 pub use plan::{
     EndArgs, PlanArgs, PlanCommand, RolloutCommand, ShareArgs, TrialArgs, run as run_plan,

@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use store::{Full, Journal, LineWriter, Ticket};
 
@@ -32,6 +33,8 @@ struct Inner {
     meter: Arc<Meter>,
     log_line: LogLine,
     lines: Option<Arc<LineWriter>>,
+    /// From when on no call is taken, microseconds since the Unix epoch.
+    closed_from_us: AtomicU64,
 }
 
 impl Evidence {
@@ -52,8 +55,21 @@ impl Evidence {
                 meter,
                 log_line,
                 lines,
+                closed_from_us: AtomicU64::new(u64::MAX),
             }),
         }
+    }
+
+    /// Says from when on no call is to be taken, because records wait for too
+    /// long to be where they must be: microseconds since the Unix epoch,
+    /// `u64::MAX` for never. It may be taken back.
+    pub fn close_from(&self, unix_us: u64) {
+        self.inner.closed_from_us.store(unix_us, Relaxed);
+    }
+
+    /// Whether no call is to be taken at this time.
+    pub fn is_closed(&self, unix_us: u64) -> bool {
+        unix_us >= self.inner.closed_from_us.load(Relaxed)
     }
 
     /// Takes the slot of one exchange. [`Full`] means that its record could

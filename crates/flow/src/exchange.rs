@@ -27,7 +27,7 @@ use store::Ticket;
 use crate::Flow;
 use crate::bounds::Bounds;
 use crate::estimate::guess::Guess;
-use crate::faults::{internal, no_slot};
+use crate::faults::{behind, internal, no_slot};
 use crate::held::{Approving, Held};
 use crate::keyed::Idempotent;
 use crate::purse::Purse;
@@ -200,7 +200,10 @@ impl Flow {
         match slot {
             Ok(slot) => {
                 exchange.slot = Some(slot);
-                Ok(exchange)
+                match self.evidence.is_closed(unix_us) {
+                    false => Ok(exchange),
+                    true => Err(Box::new(exchange.refuse(&behind()))),
+                }
             }
             Err(_) => Err(Box::new(exchange.refuse(&no_slot()))),
         }

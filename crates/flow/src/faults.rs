@@ -70,6 +70,16 @@ pub(crate) fn no_slot() -> Fault {
     .because("the queue of the evidence log is full: its disk is slow, full or failing")
 }
 
+pub(crate) fn behind() -> Fault {
+    Fault::new(
+        FaultKind::Overloaded,
+        Origin::Gateway,
+        "The gateway cannot bring its records to where they are kept at the moment, so it takes no \
+         calls. Try again shortly.",
+    )
+    .because("records wait for longer than `database.max_lag`: see `tollgate_database_lag_seconds`")
+}
+
 /// The fault of a provider that has no way to do what is asked.
 pub(crate) fn cannot(operation: Operation) -> Fault {
     let what = match operation {

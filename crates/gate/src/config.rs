@@ -15,7 +15,7 @@ mod watch;
 pub(crate) use commands::run as run_command;
 pub(crate) use loader::plan_of;
 pub(crate) use loader::{First, Loaded, Loader, Origin, Overrides, locate};
-pub(crate) use place::{Place, place};
+pub(crate) use place::{Place, database, place};
 pub(crate) use watch::{Outcome, watch};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::records::Shared;
 use evidence::{Meter, Sample};
 use plan::SharedDatabase;
 use store_remote::postgres::{Postgres, PostgresFigures, PostgresOptions, PostgresUrl};
@@ -38,6 +39,15 @@ pub(crate) fn open(
         |figures| figures.failed as f64,
     );
     Ok(Some(database))
+}
+
+/// The database with what is configured of it.
+pub(crate) fn shared(
+    database: Option<Arc<Postgres>>,
+    settings: Option<&SharedDatabase>,
+) -> Option<Shared<'_>> {
+    let (postgres, settings) = database.zip(settings)?;
+    Some(Shared { postgres, settings })
 }
 
 /// How it is reached.

@@ -1,13 +1,15 @@
 //! Opening the records of a data directory: journal, index, metrics, log
 //! lines.
 
+mod bringing;
 mod foreign;
 mod lanes;
 mod ledger;
+mod node;
 mod under_way;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +19,12 @@ use evidence::{Evidence, LogLine, Meter};
 use meter::LocalCounters;
 use plan::{Durability, EvidenceSettings, LogEntry, Requests};
 use store::{IndexOptions, Inflight, Journal, LineWriter, LogOptions, RecordIndex};
+use store_remote::ledger::SharedLedger;
 use transport::RealDice;
 
 use crate::rounds::Rounds;
 
+pub(crate) use bringing::Shared;
 use foreign::Foreign;
 pub(crate) use lanes::lane_dirs;
 use lanes::{Keeper, Lanes, copied_from};
@@ -45,6 +49,10 @@ pub(crate) struct Records {
     ledger: Option<Follower>,
     following: Option<Rounds>,
     under_way: Arc<UnderWay>,
+    lanes: Arc<Lanes>,
+    dir: PathBuf,
+    /// Brings what is in the journal into the database that replicas share.
+    bringing: Option<Rounds>,
     keeper: Keeper,
 }
 
@@ -114,13 +122,17 @@ impl Records {
         let wants_index = settings.index;
         // The index belongs to the main journal, as long as one has it.
         let moved = move || wants_index.then(open_index).unwrap_or_default();
-        let keeper = Keeper::start((lanes, under_way.clone()), dir, options, moved)?;
+        let both = (lanes.clone(), under_way.clone());
+        let keeper = Keeper::start(both, dir.clone(), options, moved)?;
         Ok(Self {
             evidence,
             index,
             ledger: Some(ledger),
             following: None,
             under_way,
+            lanes,
+            dir,
+            bringing: None,
             keeper,
         })
     }
@@ -137,6 +149,23 @@ impl Records {
         Ok(())
     }
 
+    /// Brings all records into the database that replicas share, until the
+    /// end: its ledger, for reports. To be called once.
+    ///
+    /// # Errors
+    /// The data folder has no name and gets none, or no thread can be started.
+    pub(crate) fn share(
+        &mut self,
+        shared: &Shared<'_>,
+        data_dir: &Path,
+    ) -> io::Result<SharedLedger> {
+        let folders = (data_dir, self.dir.clone());
+        let started = bringing::start(shared, folders, self.lanes.clone(), self.evidence.clone());
+        let (bringing, ledger) = started?;
+        self.bringing = Some(bringing);
+        Ok(ledger)
+    }
+
     /// Where exchanges under way are noted.
     pub(crate) fn inflight(&self) -> Arc<dyn Inflight> {
         self.under_way.inflight()
@@ -147,6 +176,7 @@ impl Records {
     pub(crate) fn close(self) {
         self.keeper.stop();
         let is_flushed = self.evidence.journal().flush(CLOSE_MAX);
+        drop(self.bringing);
         self.under_way.close(is_flushed);
         // Behind the last record, so that the next start reads little.
         drop(self.following);

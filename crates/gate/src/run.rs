@@ -109,6 +109,10 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     if let Some(local) = &counting.local {
         records.follow_ledger(local)?;
     }
+    let shared = crate::database::shared(database, shape.database.as_ref());
+    if let Some(shared) = &shared {
+        records.share(shared, &data_dir)?;
+    }
     let start = Start {
         name: name.to_owned(),
         data_dir: data_dir.clone(),

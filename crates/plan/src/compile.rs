@@ -214,6 +214,22 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     })
 }
 
+/// The database that a document names, without the rest of it.
+///
+/// # Errors
+/// What is wrong with its section.
+pub fn shared_database(
+    draft: &Draft,
+    sources: &dyn Sources,
+) -> Result<Option<SharedDatabase>, Vec<Diagnostic>> {
+    let mut findings = Findings::default();
+    let found = database::compile(&draft.document, sources, &mut findings);
+    match findings.are_harmless() {
+        true => Ok(found),
+        false => Err(findings.sorted(draft)),
+    }
+}
+
 fn refuse_auto(document: &Document, findings: &mut Findings) {
     if matches!(document.providers, Providers::Auto) {
         findings.error(

@@ -29,7 +29,7 @@ pub const CONTRACT: u32 = access::metadata::CURRENT.number;
 
 pub use compile::{
     ClientCa, Compiled, DrainTimes, EdgeLimits, EvidenceSettings, Given, Listener, SharedCounters,
-    SharedDatabase, TlsFiles, Where, compile,
+    SharedDatabase, TlsFiles, Where, compile, shared_database,
 };
 pub use diagnostic::{Diagnostic, Severity, render, to_json};
 pub use discover::{Discovery, SANDBOX_MODEL, discover};

@@ -17,6 +17,7 @@
 
 mod call;
 mod counters;
+pub mod ledger;
 mod line;
 #[cfg(test)]
 mod model;

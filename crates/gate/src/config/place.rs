@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use plan::{Document, ListenerEntry, Sources, read};
+use plan::{Document, ListenerEntry, SharedDatabase, Sources, read, shared_database};
 
 use super::keys::default_data_dir;
 use super::loader::{Origin, locate};
@@ -63,6 +63,21 @@ pub(crate) fn place(config: Option<&Path>, data_dir: Option<&Path>) -> Result<Pl
         data_dir,
         admin: document.listen.admin.0.iter().find_map(url),
     })
+}
+
+/// The database of the gateway that `tollgate serve` would be.
+///
+/// # Errors
+/// What is wrong with the configuration.
+pub(crate) fn database(config: Option<&Path>) -> Result<Option<SharedDatabase>, String> {
+    let Origin::File(path) = locate(config) else {
+        return Ok(None);
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let sources = Machine::new(folder);
+    let found =
+        read(&read_text(&path)?, &sources).and_then(|draft| shared_database(&draft, &sources));
+    found.map_err(|diagnostics| plan::render(&diagnostics, &path.display().to_string(), false))
 }
 
 fn document(path: &Path) -> Result<Document, String> {

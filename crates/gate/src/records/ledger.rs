@@ -30,6 +30,7 @@ use transport::RealClock;
 use super::{Foreign, Lanes, copied_from, lane_dirs};
 use crate::rounds::Rounds;
 use checkpoint::Unusable;
+pub(super) use checkpoint::reader as read_from;
 use rows::{credit, draw_of_row, draw_of_total, has_passed};
 
 /// Time between two looks at the journal and at other processes.

@@ -1,12 +1,54 @@
-//! Gateways and the database that they share: real processes, a real server.
+//! Gateways and the database that they share: real processes, real servers,
+//! and all of them die.
 
-use crate::gateway::Home;
+use std::net::SocketAddr;
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use evidence::RequestId;
+use serde_json::Value;
+
+use crate::gateway::{Gateway, Home, KEY, ask};
 use crate::postgres::Server;
-use crate::until;
-use crate::upstream::Upstream;
+use crate::upstream::{Event, Upstream, gated};
+use crate::{until, valkey};
 
-fn config(upstream: &Upstream, server: &Server) -> String {
-    upstream.config(&format!("database: {{url: '{}'}}\n", server.url()))
+const DOOR: &str = "/v1/chat/completions";
+/// What a call comes to.
+const TOKENS: i64 = 5;
+
+fn config(upstream: &Upstream, server: &Server, more: &str) -> String {
+    let url = server.url();
+    upstream.config(&format!(
+        "budgets: [{{name: all, measure: tokens, limit: '1000000', window: forever}}]\n\
+         database: {{url: '{url}', max_lag: 1s{more}}}\n"
+    ))
+}
+
+/// Statements, and one number that they give.
+fn number(server: &Server, sql: &str) -> i64 {
+    server.psql(sql).parse().unwrap()
+}
+
+fn records(server: &Server) -> i64 {
+    number(server, "SELECT count(*) FROM tollgate.records")
+}
+
+/// `tollgate ledger verify --database --json`: exit code and result.
+fn verify(home: &Home) -> (i32, Value) {
+    let config = home.path("tollgate.yaml").display().to_string();
+    let (code, out, err) = home.run(&[
+        "ledger",
+        "verify",
+        "--database",
+        "--json",
+        "--config",
+        &config,
+    ]);
+    let found = serde_json::from_str(&out);
+    (code, found.unwrap_or_else(|_| panic!("{out}{err}")))
 }
 
 #[test]
@@ -15,17 +57,24 @@ fn a_gateway_starts_and_serves_whether_its_database_is_there_or_not() {
         return;
     };
     let upstream = Upstream::good();
-    let home = Home::with(&config(&upstream, &server));
+    let home = Home::with(&config(&upstream, &server, ""));
     server.kill();
     let gateway = home.start();
     gateway.hears("the database cannot be used");
     assert_eq!(gateway.chat("up/m").status, 200);
     assert!(gateway.metric("tollgate_database_up") < 0.5);
+    until("a record waits", || {
+        gateway.metric("tollgate_database_records_waiting") > 0.5
+            && gateway.metric("tollgate_database_lag_seconds") > 0.0
+    });
 
     server.start_again();
     gateway.hears("the database answers again");
-    until("it is up", || gateway.metric("tollgate_database_up") > 0.5);
-    assert_eq!(server.psql("SELECT count(*) > 0 FROM tollgate.steps"), "t");
+    until("it is there", || records(&server) == 1);
+    until("nothing waits", || {
+        gateway.metric("tollgate_database_records_waiting") < 0.5
+    });
+    assert!(gateway.metric("tollgate_database_bring_failures") > 0.5);
 
     // Slow is as good as dead.
     server.freeze(true);
@@ -34,6 +83,261 @@ fn a_gateway_starts_and_serves_whether_its_database_is_there_or_not() {
     });
     assert_eq!(gateway.chat("up/m").status, 200);
     server.freeze(false);
-    until("it is up", || gateway.metric("tollgate_database_up") > 0.5);
+    until("it is there", || records(&server) == 2);
+    // What comes at the last moment is brought before the end.
+    assert_eq!(gateway.chat("up/m").status, 200);
     gateway.stop();
+    assert_eq!(records(&server), 3);
+}
+
+#[test]
+fn calls_are_refused_while_records_wait_for_too_long_where_that_is_said() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let upstream = Upstream::good();
+    let home = Home::with(&config(&upstream, &server, ", on_unavailable: closed"));
+    let gateway = home.start();
+    assert_eq!(gateway.chat("up/m").status, 200);
+    until("it is there", || records(&server) == 1);
+
+    server.kill();
+    assert_eq!(gateway.chat("up/m").status, 200);
+    let mut answer = None;
+    until("calls are refused", || {
+        let last = gateway.chat("up/m");
+        let is_refused = last.status == 503;
+        answer = Some(last);
+        is_refused
+    });
+    let text = answer.unwrap().text();
+    assert!(text.contains("bring its records"), "{text}");
+    server.start_again();
+    until("calls are let in", || gateway.chat("up/m").status == 200);
+    gateway.stop();
+    // Refusals are recorded too.
+    let refused = "SELECT count(*) FROM tollgate.records WHERE outcome = 'refused'";
+    assert!(number(&server, refused) > 0);
+    let (code, found) = verify(&home);
+    assert_eq!(code, 0, "{found}");
+}
+
+#[test]
+fn a_lost_call_and_one_of_a_hand_over_are_there_once() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let gate = Event::default();
+    let upstream = gated(&gate);
+    let home = Home::with(&config(&upstream, &server, ""));
+    let body = "{\"model\":\"up/m\",\"stream\":true,\"max_tokens\":9,\
+                \"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}";
+    let open = |gateway: &Gateway| {
+        let mut client = gateway.connect();
+        crate::gateway::post(&mut client, KEY, DOOR, body).unwrap();
+        client.head().unwrap();
+        client.chunks_until("first");
+        client
+    };
+    let killed = home.start();
+    let _lost = open(&killed);
+    killed.kill();
+
+    let mut old = home.start();
+    until("the lost call is there", || {
+        let lost = "SELECT count(*) FROM tollgate.records WHERE outcome = 'lost'";
+        number(&server, lost) == 1
+    });
+    let reserved = "SELECT count(*) FROM tollgate.ledger WHERE settled IS NULL AND reserved > 9";
+    assert_eq!(number(&server, reserved), 1);
+    let mut stream = open(&old);
+    // The new process writes a lane as long as the old one has the journal.
+    let new = home.start();
+    assert_eq!(new.chat("up/m").status, 200);
+    gate.happen();
+    stream.chunks_until("[DONE]");
+    assert!(old.wait().success());
+    assert_eq!(new.chat("up/m").status, 200);
+    until("all are there", || records(&server) == 4);
+    assert_eq!(number(&server, "SELECT count(*) FROM tollgate.nodes"), 1);
+    new.stop();
+    let (code, found) = verify(&home);
+    assert_eq!(
+        (code, &found["database"]["equal"]),
+        (0, &Value::from(4)),
+        "{found}"
+    );
+
+    // A database that was put back from an older copy gets the rest again,
+    // and what was altered there is found.
+    let altered = server.psql(
+        "DELETE FROM tollgate.records WHERE outcome = 'lost' OR sequence = 4;
+         UPDATE tollgate.nodes SET sequence = 2, hash = decode(repeat('01', 32), 'hex');
+         UPDATE tollgate.ledger SET settled = settled + 1 WHERE settled = 5",
+    );
+    assert!(altered.contains("UPDATE"), "{altered}");
+    let again = home.start();
+    again.hears("all of it is brought again");
+    until("all are there", || records(&server) == 4);
+    again.stop();
+    let (code, found) = verify(&home);
+    assert_eq!(code, 1, "{found}");
+    assert_eq!(found["database"]["listed"][0]["what"], "ledger", "{found}");
+}
+
+/// What the clients of a test have seen.
+#[derive(Default)]
+struct Seen {
+    gateways: Mutex<Vec<SocketAddr>>,
+    /// Request ids of calls that were answered with 200.
+    served: Mutex<Vec<String>>,
+    admitted: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl Seen {
+    /// One call to one of the gateways.
+    fn call(&self, nth: usize) {
+        let gateways = self.gateways.lock().unwrap().clone();
+        let address = gateways[nth % gateways.len()];
+        let body = format!(
+            "{{\"model\":\"up/m\",\"max_tokens\":{TOKENS},\
+             \"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}"
+        );
+        // One that was killed does not answer.
+        let Ok(answer) = ask(address, KEY, DOOR, &body) else {
+            return;
+        };
+        match answer.status {
+            200 => {
+                let id = answer.header("tollgate-request-id").to_owned();
+                self.served.lock().unwrap().push(id);
+                self.admitted.fetch_add(1, Relaxed);
+            }
+            402 | 503 => {}
+            other => panic!("{other}: {}", answer.text()),
+        }
+    }
+
+    /// So many clients, each of which goes from gateway to gateway.
+    fn clients(self: &Arc<Self>, count: usize) -> Vec<JoinHandle<()>> {
+        let client = |nth: usize| {
+            let seen = self.clone();
+            std::thread::spawn(move || {
+                let mut calls = nth;
+                while !seen.is_over.load(Relaxed) {
+                    seen.call(calls);
+                    calls += 1;
+                }
+            })
+        };
+        (0..count).map(client).collect()
+    }
+
+    /// Waits until so many more calls were served.
+    fn goes_on(&self, more: usize) {
+        let enough = self.admitted.load(Relaxed) + more;
+        until("calls are served", || self.admitted.load(Relaxed) >= enough);
+    }
+}
+
+/// Issue 4: three gateways, 200 clients and one small budget, while a gateway,
+/// the server of the counters and the database are killed.
+#[test]
+fn nothing_is_overspent_or_lost_whoever_is_killed() {
+    const LIMIT: i64 = 4_000;
+    let (Some(mut database), Some(mut counters)) = (Server::start(), valkey::Server::start())
+    else {
+        return;
+    };
+    let upstream = Upstream::good();
+    let homes: Vec<Home> = (0..3)
+        .map(|_| {
+            Home::with(&upstream.config(&format!(
+                "budgets: [{{name: all, measure: tokens, limit: '{LIMIT}', window: forever}}]\n\
+                 counters: {{backend: valkey, url: '{}', lease: 1s, deadline: 500ms}}\n\
+                 database: {{url: '{}'}}\n",
+                counters.url(),
+                database.url()
+            )))
+        })
+        .collect();
+    let mut gateways: Vec<Gateway> = homes.iter().map(Home::start).collect();
+    let seen = Arc::<Seen>::default();
+    let addresses = |gateways: &[Gateway]| gateways.iter().map(Gateway::data).collect();
+    *seen.gateways.lock().unwrap() = addresses(&gateways);
+    let clients = seen.clients(200);
+
+    seen.goes_on(60);
+    database.kill();
+    seen.goes_on(60);
+    // It comes back empty, and the replicas tell it what was spent. That is
+    // why no replica may be dead meanwhile.
+    counters.kill();
+    counters.start_again();
+    seen.goes_on(60);
+    gateways.remove(0).kill();
+    *seen.gateways.lock().unwrap() = addresses(&gateways);
+    seen.goes_on(60);
+    gateways.push(homes[0].start());
+    *seen.gateways.lock().unwrap() = addresses(&gateways);
+    database.start_again();
+    seen.goes_on(60);
+    seen.is_over.store(true, Relaxed);
+    clients.into_iter().for_each(|it| it.join().unwrap());
+
+    // What is left of the budget can be spent, and no more.
+    until("all is spent", || {
+        let statuses = gateways.iter().map(|it| {
+            let answer = it.post(
+                DOOR,
+                "{\"model\":\"up/m\",\"max_tokens\":40,\
+                 \"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}",
+            );
+            if answer.status == 200 {
+                let id = answer.header("tollgate-request-id").to_owned();
+                seen.served.lock().unwrap().push(id);
+            }
+            answer.status
+        });
+        statuses.collect::<Vec<_>>() == [402; 3]
+    });
+    gateways.into_iter().for_each(Gateway::stop);
+
+    let spent = "SELECT sum(coalesce(settled, reserved)) FROM tollgate.ledger WHERE quota = 'all'
+                 AND EXISTS (SELECT 1 FROM tollgate.records r
+                   WHERE r.request_id = ledger.request_id AND outcome <> 'refused')";
+    let spent = number(&database, spent);
+    let served = seen.served.lock().unwrap();
+    assert!(spent <= LIMIT, "{spent}");
+    assert!(spent >= served.len() as i64 * TOKENS, "{spent}");
+    complete(&database, &homes, &served);
+}
+
+/// The database has each call that was answered, and says what the journals
+/// say.
+fn complete(database: &Server, homes: &[Home], served: &[String]) {
+    let ids = database.psql("SELECT encode(request_id, 'hex') FROM tollgate.records");
+    let ids: std::collections::HashSet<&str> = ids.lines().collect();
+    for id in served {
+        let bytes = *RequestId::from_str(id).unwrap().as_bytes();
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(ids.contains(&*digits), "{id} was answered");
+    }
+    let (mut journaled, mut settled) = (0, 0);
+    for home in homes {
+        let (code, found) = verify(home);
+        assert_eq!(code, 0, "{found}");
+        assert_eq!(found["database"]["waiting"], 0, "{found}");
+        journaled += found["database"]["equal"].as_i64().unwrap();
+        let windows = found["windows"].as_array().unwrap();
+        settled += windows
+            .iter()
+            .filter_map(|it| it["settled"].as_i64())
+            .sum::<i64>();
+    }
+    assert_eq!(records(database), journaled);
+    let sum = "SELECT sum(greatest(coalesce(settled, reserved), 0)) FROM tollgate.ledger
+               WHERE from_us < until_us AND measure <> 'concurrency'";
+    assert_eq!(number(database, sum), settled);
 }

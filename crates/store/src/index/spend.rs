@@ -253,6 +253,17 @@ impl Sums {
     }
 }
 
+impl From<[i128; SUMMED.len()]> for Sums {
+    /// From numbers in the order of the fields.
+    fn from(numbers: [i128; SUMMED.len()]) -> Self {
+        let mut sums = Self::default();
+        for (sum, number) in sums.each().into_iter().zip(numbers) {
+            *sum = number;
+        }
+        sums
+    }
+}
+
 /// One group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {

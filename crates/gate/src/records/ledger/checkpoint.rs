@@ -61,7 +61,7 @@ pub(super) fn save(path: &Path, ledger: &Ledger) -> io::Result<()> {
 }
 
 /// A reader of all that the journal in `dir` has from this sequence on.
-pub(super) fn reader(dir: &Path, from: u64) -> Result<Reader, ReadError> {
+pub(in crate::records) fn reader(dir: &Path, from: u64) -> Result<Reader, ReadError> {
     match Reader::open(dir, from, Check::Checksum) {
         Err(ReadError::Missing { first, .. }) if first > from => {
             Reader::open(dir, first, Check::Checksum)

@@ -4,10 +4,12 @@
 //!
 //! Deliberately not here: whether the journal was altered (`logs verify`).
 
+mod database;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use cli::VerifyArgs;
+use cli::LedgerVerifyArgs;
 use evidence::{Ledger, LedgerTotal, LedgerWindow};
 use serde_json::{Value, json};
 use store::{Cursor as _, ReadError};
@@ -22,10 +24,11 @@ const UNREADABLE: u8 = 2;
 const SHOWN_MAX: usize = 20;
 
 /// Carries out the command.
-pub(crate) fn run(args: &VerifyArgs) -> ExitCode {
+pub(crate) fn run(all: &LedgerVerifyArgs) -> ExitCode {
+    let args = &all.journal;
     let place = crate::config::place(args.config.as_deref(), args.data_dir.as_deref());
     let code = place.and_then(|place| {
-        let found = check(&place).map_err(|why| {
+        let mut found = check(&place).map_err(|why| {
             format!(
                 "The journal in {} cannot be read: {why}. Name the gateway's folder with \
                  --data-dir or its configuration with --config, run as the gateway's user, and \
@@ -33,6 +36,9 @@ pub(crate) fn run(args: &VerifyArgs) -> ExitCode {
                 place.journal.display()
             )
         })?;
+        if all.database {
+            found.database = Some(database::compare(args.config.as_deref(), &place)?);
+        }
         let text = match args.json {
             true => format!("{:#}\n", found.as_value()),
             false => found.as_text(),
@@ -56,6 +62,8 @@ struct Found {
     /// The first entry that is kept.
     first: u64,
     verdict: Verdict,
+    /// Where the database was asked too.
+    database: Option<database::Compared>,
 }
 
 enum Verdict {
@@ -107,6 +115,7 @@ fn check(place: &Place) -> Result<Found, ReadError> {
         ledger,
         first,
         verdict,
+        database: None,
     })
 }
 
@@ -124,10 +133,12 @@ fn differences(one: &Ledger, other: &Ledger) -> usize {
 
 impl Found {
     fn is_good(&self) -> bool {
-        match &self.verdict {
-            Verdict::Absent | Verdict::Agrees(_) | Verdict::Partial(_) => true,
-            Verdict::Differs(..) | Verdict::Unusable(_) => false,
-        }
+        let is_database_good = self.database.as_ref().is_none_or(|it| it.is_good());
+        is_database_good
+            && match &self.verdict {
+                Verdict::Absent | Verdict::Agrees(_) | Verdict::Partial(_) => true,
+                Verdict::Differs(..) | Verdict::Unusable(_) => false,
+            }
     }
 
     /// Windows in an order that stays.
@@ -161,6 +172,8 @@ impl Found {
             self.ledger.len()
         );
         let windows = self.windows();
+        let database = self.database.as_ref();
+        let database = database.map_or_else(String::new, |it| it.as_text(SHOWN_MAX));
         for (_, total) in windows.iter().take(SHOWN_MAX) {
             let of = match total.scope.is_empty() {
                 true => "all calls",
@@ -172,6 +185,7 @@ impl Found {
         if windows.len() > SHOWN_MAX {
             out.push_str("  all of them: --json\n");
         }
+        out.push_str(&database);
         out
     }
 
@@ -204,6 +218,7 @@ impl Found {
                 "first": self.first, "last": self.ledger.head().sequence,
                 "unreadable": self.ledger.unreadable(),
             },
+            "database": self.database.as_ref().map(database::Compared::as_value),
             "checkpoint": {"state": state, "at": at, "differing": differing, "why": why},
             "windows": windows.collect::<Vec<_>>(),
         })

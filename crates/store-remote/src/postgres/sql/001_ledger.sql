@@ -3,7 +3,7 @@
 CREATE TABLE nodes (
   node bytea PRIMARY KEY,
   sequence bigint NOT NULL,
-  hash bytea NOT NULL,
+  hash bytea NOT NULL CHECK (octet_length(hash) = 32),
   recorded_us bigint NOT NULL,
   unreadable bigint NOT NULL,
   moved_at timestamptz NOT NULL DEFAULT now()
