@@ -269,6 +269,26 @@ fn an_end_that_could_not_be_written_is_written_later() {
     assert!(matches!(state(&lane, "a"), ReplyState::Completed { .. }));
 }
 
+/// One that the store never takes in holds up no other for ever.
+#[test]
+fn ends_that_wait_are_all_written_once_the_store_is_mended() {
+    let store = Arc::new(Failing {
+        inner: MemoryReplies::default(),
+        fails: AtomicBool::new(true),
+        mute: AtomicBool::new(false),
+    });
+    let lane = lane(store.clone());
+    for name in ["a", "b", "c"] {
+        assert!(wait(first(&lane, name).settle(completed(), None)).is_err());
+    }
+    lane.flush();
+    store.fails.store(false, SeqCst);
+    lane.flush();
+    for name in ["a", "b", "c"] {
+        assert!(matches!(state(&lane, name), ReplyState::Completed { .. }));
+    }
+}
+
 /// Nothing was sent, so nobody may be locked out.
 #[test]
 fn a_key_whose_claim_was_not_heard_is_given_back_once_the_store_hears() {
