@@ -55,7 +55,7 @@ pub use reply::Reply;
 pub use routes::{
     ADMINS, AUDITORS, Access, OPERATORS, READERS, ROUTES, Report, Resource, Route, Scope,
 };
-pub use spend::TakeCounted;
+pub use spend::{SpentByAll, TakeCounted};
 pub use versions::{How, RolloutEnd, Version, Versions};
 
 use follow::Seats;
@@ -93,6 +93,8 @@ pub struct AdminState {
     pub find_key: FindKey,
     /// What limits and budgets count.
     pub counted: TakeCounted,
+    /// What all replicas spent, where they share a database.
+    pub spent_by_all: Option<SpentByAll>,
     /// Approvals.
     pub approvals: Arc<dyn Approvals>,
     /// Versions of the plan.

@@ -11,7 +11,7 @@ use insight::reconcile::read::{Columns, read};
 use insight::{Repricing, Table, focus, reconcile, reprice};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::index::spend::{DIMENSIONS_MAX, Dimension, GROUPS_MAX, Question, Within};
+use store::index::spend::{DIMENSIONS_MAX, Dimension, GROUPS_MAX, Question, Spent, Within};
 use store::{Filter, IndexError, RecordIndex};
 
 use crate::AdminState;
@@ -23,6 +23,9 @@ use crate::routes::Report;
 
 /// What the counters say, for budgets.
 pub type TakeCounted = Arc<dyn Fn() -> Counted + Send + Sync>;
+
+/// Adds up what all replicas spent; the text of an error is for operators.
+pub type SpentByAll = Arc<dyn Fn(&Question) -> Result<Spent, String> + Send + Sync>;
 
 const DAY_US: u64 = 86_400_000_000;
 /// How far a report goes back unless the caller says otherwise.
@@ -83,9 +86,7 @@ impl Asked<'_> {
             within: self.within(format)?,
             by,
         };
-        let index = self.index()?;
-        let lag = index.status().lag();
-        let spent = index.spend(&question).map_err(|error| fault(&error))?;
+        let (spent, lag) = self.spent(&question)?;
         match format {
             Format::Json => {
                 let told = insight::spend::report(&question.by, &spent, &question.within);
@@ -93,6 +94,33 @@ impl Asked<'_> {
             }
             Format::Csv => file(insight::spend::table(&question.by, &spent), spent.more, lag),
             Format::Focus => file(focus::table(&spent), spent.more, lag),
+        }
+    }
+
+    /// The sums, and how many records are not in them yet, where one gateway
+    /// can tell.
+    fn spent(&self, question: &Question) -> Result<(Spent, Option<u64>), Reply> {
+        match self.params.get("replicas") {
+            None | Some("this") => {
+                let index = self.index()?;
+                let lag = index.status().lag();
+                let spent = index.spend(question).map_err(|error| fault(&error))?;
+                Ok((spent, Some(lag)))
+            }
+            Some("all") => {
+                let by_all = self.state.spent_by_all.as_ref().ok_or_else(|| {
+                    let said = "this gateway shares no database with others";
+                    let advice = "Leave `replicas` out, or configure `database` \
+                                  (`docs/replicas.md`) and restart.";
+                    Reply::failed((422, "no_database"), said, advice)
+                })?;
+                let spent = by_all(question).map_err(|why| {
+                    let advice = "Try again shortly, or ask each gateway for its own part.";
+                    Reply::failed((503, "database_unavailable"), &why, advice)
+                })?;
+                Ok((spent, None))
+            }
+            Some(_) => Err(bad("replicas", "write this or all")),
         }
     }
 
@@ -124,7 +152,7 @@ impl Asked<'_> {
         let budgets = insight::budgets(&counted, &plan.quotas, tenant, self.by.now_us);
         match format {
             Format::Json => Ok(Reply::json(&budgets.report())),
-            Format::Csv | Format::Focus => file(budgets.table, budgets.more, 0),
+            Format::Csv | Format::Focus => file(budgets.table, budgets.more, Some(0)),
         }
     }
 
@@ -300,17 +328,20 @@ fn listed(table: Table, more: bool, lag: u64, format: Format) -> Result<Reply, R
         Format::Json => Ok(Reply::json(&json!({
             "rows": table.objects(), "more": more, "records_to_come": lag,
         }))),
-        Format::Csv | Format::Focus => file(table, more, lag),
+        Format::Csv | Format::Focus => file(table, more, Some(lag)),
     }
 }
 
 /// A file, which is whole or is none.
-fn file(table: Table, more: bool, lag: u64) -> Result<Reply, Reply> {
+fn file(table: Table, more: bool, lag: Option<u64>) -> Result<Reply, Reply> {
     if more {
         return Err(too_many());
     }
     let reply = Reply::text(CSV, table.csv());
-    Ok(reply.with("tollgate-records-to-come", lag.to_string()))
+    Ok(match lag {
+        Some(lag) => reply.with("tollgate-records-to-come", lag.to_string()),
+        None => reply,
+    })
 }
 
 fn too_many() -> Reply {

@@ -211,6 +211,7 @@ impl World {
             keys: crate::keys::tests::desk(),
             find_key: Arc::new(policy::find),
             counted: Arc::new(spend::counted),
+            spent_by_all: Some(Arc::new(spend::by_all)),
             approvals,
             plans: plans.clone(),
             started_us: NOW_US - 5_000_000,

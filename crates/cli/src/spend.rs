@@ -27,6 +27,7 @@ const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
     tollgate spend --by app,model --tenant acme --from 7d\n  \
     tollgate spend --by day --format csv > spend.csv\n  \
     tollgate spend --format focus --from 2026-10-01 --to 2026-11-01 > focus.csv\n  \
+    tollgate spend --all-replicas               what all gateways of a database spent\n  \
     tollgate spend refusals                     what limits and budgets refused\n  \
     tollgate spend models                       models compared for each use case\n  \
     tollgate spend reconcile usage.json         a provider's export beside our figures",
@@ -39,6 +40,9 @@ pub struct SpendArgs {
     /// Only calls to this provider.
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
+    /// Of all replicas that share a database, not of this gateway alone.
+    #[arg(long)]
+    pub all_replicas: bool,
     /// Which calls.
     #[command(flatten)]
     pub within: WithinArgs,
@@ -264,6 +268,7 @@ pub fn budgets(args: &BudgetsArgs, setting: &Setting, out: &mut dyn Write) -> Re
 fn spend(client: &Client, args: &SpendArgs, out: &mut dyn Write) -> Result<(), Ended> {
     let mut pairs = args.within.pairs();
     pairs.push(("provider", args.provider.as_deref()));
+    pairs.push(("replicas", args.all_replicas.then_some("all")));
     match args.format {
         SpendFormat::Focus => {
             pairs.push(("format", Some("focus")));

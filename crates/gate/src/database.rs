@@ -6,10 +6,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::records::Shared;
 use evidence::{Meter, Sample};
 use plan::SharedDatabase;
 use store_remote::postgres::{Postgres, PostgresFigures, PostgresOptions, PostgresUrl};
+
+/// The database, and what is configured of it.
+pub(crate) struct Database {
+    /// The database.
+    pub(crate) postgres: Arc<Postgres>,
+    /// What is configured of it.
+    pub(crate) settings: SharedDatabase,
+}
 
 /// The database, if one is configured. It need not be there yet.
 ///
@@ -19,7 +26,7 @@ use store_remote::postgres::{Postgres, PostgresFigures, PostgresOptions, Postgre
 pub(crate) fn open(
     settings: Option<&SharedDatabase>,
     meter: &Meter,
-) -> io::Result<Option<Arc<Postgres>>> {
+) -> io::Result<Option<Database>> {
     let Some(settings) = settings else {
         return Ok(None);
     };
@@ -38,16 +45,10 @@ pub(crate) fn open(
         "Calls that the database did not answer, since the start",
         |figures| figures.failed as f64,
     );
-    Ok(Some(database))
-}
-
-/// The database with what is configured of it.
-pub(crate) fn shared(
-    database: Option<Arc<Postgres>>,
-    settings: Option<&SharedDatabase>,
-) -> Option<Shared<'_>> {
-    let (postgres, settings) = database.zip(settings)?;
-    Some(Shared { postgres, settings })
+    Ok(Some(Database {
+        postgres: database,
+        settings: settings.clone(),
+    }))
 }
 
 /// How it is reached.

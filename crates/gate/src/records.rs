@@ -22,9 +22,9 @@ use store::{IndexOptions, Inflight, Journal, LineWriter, LogOptions, RecordIndex
 use store_remote::ledger::SharedLedger;
 use transport::RealDice;
 
+use crate::database::Database;
 use crate::rounds::Rounds;
 
-pub(crate) use bringing::Shared;
 use foreign::Foreign;
 pub(crate) use lanes::lane_dirs;
 use lanes::{Keeper, Lanes, copied_from};
@@ -84,17 +84,7 @@ impl Records {
         let lanes = Lanes::open(&dir, &options)?;
         let journal: Arc<dyn Journal> = lanes.clone();
         let meter = Arc::new(Meter::new());
-        let log_line = match log.requests {
-            Requests::Off => LogLine::Off,
-            Requests::Sampled => LogLine::Sampled(log.sample),
-            Requests::Full => LogLine::Full,
-        };
-        let lines = match log_line {
-            LogLine::Off => None,
-            LogLine::Sampled(_) | LogLine::Full => {
-                Some(Arc::new(LineWriter::start(io::stdout(), LINES_BYTES_MAX)?))
-            }
-        };
+        let (log_line, lines) = lines(log)?;
         let evidence = Evidence::new(journal, meter, log_line, lines);
         let index = Arc::<ArcSwapOption<RecordIndex>>::default();
         let open_index = {
@@ -149,21 +139,24 @@ impl Records {
         Ok(())
     }
 
-    /// Brings all records into the database that replicas share, until the
-    /// end: its ledger, for reports. To be called once.
+    /// Brings all records into the database that replicas share, if there is
+    /// one, until the end: its ledger, for reports. To be called once.
     ///
     /// # Errors
     /// The data folder has no name and gets none, or no thread can be started.
     pub(crate) fn share(
         &mut self,
-        shared: &Shared<'_>,
+        shared: Option<&Database>,
         data_dir: &Path,
-    ) -> io::Result<SharedLedger> {
+    ) -> io::Result<Option<SharedLedger>> {
+        let Some(shared) = shared else {
+            return Ok(None);
+        };
         let folders = (data_dir, self.dir.clone());
         let started = bringing::start(shared, folders, self.lanes.clone(), self.evidence.clone());
         let (bringing, ledger) = started?;
         self.bringing = Some(bringing);
-        Ok(ledger)
+        Ok(Some(ledger))
     }
 
     /// Where exchanges under way are noted.
@@ -187,6 +180,22 @@ impl Records {
             );
         }
     }
+}
+
+/// Which exchanges get a line, and who writes it.
+fn lines(log: &LogEntry) -> io::Result<(LogLine, Option<Arc<LineWriter>>)> {
+    let log_line = match log.requests {
+        Requests::Off => LogLine::Off,
+        Requests::Sampled => LogLine::Sampled(log.sample),
+        Requests::Full => LogLine::Full,
+    };
+    let lines = match log_line {
+        LogLine::Off => None,
+        LogLine::Sampled(_) | LogLine::Full => {
+            Some(Arc::new(LineWriter::start(io::stdout(), LINES_BYTES_MAX)?))
+        }
+    };
+    Ok((log_line, lines))
 }
 
 fn open_index(path: &Path, evidence: &Evidence) -> io::Result<Arc<RecordIndex>> {

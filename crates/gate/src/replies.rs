@@ -12,8 +12,9 @@ use evidence::{Meter, Sample};
 use store::replies::Held;
 use store::{Replies, ReplyLane, SqliteReplies};
 use store_remote::PostgresReplies;
-use store_remote::postgres::Postgres;
 use transport::{RealClock, RealDice};
+
+use crate::database::Database;
 
 /// File of the data folder with the replies.
 const STORE_FILE: &str = "replies.sqlite";
@@ -26,12 +27,12 @@ const STORE_FILE: &str = "replies.sqlite";
 /// be there yet.
 pub(crate) fn open(
     data_dir: &Path,
-    database: Option<&Arc<Postgres>>,
+    database: Option<&Database>,
     meter: &Meter,
 ) -> io::Result<ReplyLane> {
     let (store, held): (Arc<dyn Replies>, Looks) = match database {
         Some(database) => {
-            let store = Arc::new(PostgresReplies::new(database.clone()));
+            let store = Arc::new(PostgresReplies::new(database.postgres.clone()));
             // Metrics do not wait for another machine.
             let look = store.clone();
             (store, Arc::new(move || Some(look.last_held())))

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use admin::{AdminKey, AdminState};
+use admin::{AdminKey, AdminState, SpentByAll};
 use cli::{PlanOwner, ServeArgs};
 use contract::Secret;
 use contract::seams::Clock;
 use plan::{Discovery, Kept};
 use store::ApprovalLane;
+use store_remote::ledger::SharedLedger;
 use transport::RealClock;
 
 use crate::admin_door::AdminDoor;
@@ -109,10 +110,6 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     if let Some(local) = &counting.local {
         records.follow_ledger(local)?;
     }
-    let shared = crate::database::shared(database, shape.database.as_ref());
-    if let Some(shared) = &shared {
-        records.share(shared, &data_dir)?;
-    }
     let start = Start {
         name: name.to_owned(),
         data_dir: data_dir.clone(),
@@ -120,6 +117,7 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
         files,
         kept,
         approvals,
+        ledger: records.share(database.as_ref(), &data_dir)?,
     };
     let (state, on_hangup) = operate(start, loader, keeping, &records, &house)?;
     let plans = state.plans.clone();
@@ -169,6 +167,8 @@ struct Start {
     kept: Kept,
     /// The way to approvals.
     approvals: ApprovalLane,
+    /// The ledger of all replicas, where they share a database.
+    ledger: Option<SharedLedger>,
 }
 
 /// Lets operators in, and watches the configuration: the state of the admin
@@ -213,6 +213,9 @@ fn operate(
             let counters = house.counters.clone();
             Arc::new(move || insight::budgets::Counted::of(&*counters))
         },
+        spent_by_all: start.ledger.map(|ledger| -> SpentByAll {
+            Arc::new(move |question| ledger.spend(question).map_err(|why| why.to_string()))
+        }),
         approvals: start.approvals.store().clone(),
         plans,
         started_us: RealClock::new().unix_us(),

@@ -37,8 +37,14 @@ const LIMIT: (&str, &str) = ("limit", "Most rows of JSON: 1 to 1000, default 100
 
 const STATUSES: &[(u16, &str)] = &[
     (400, "A parameter is unknown or malformed"),
-    (422, "More rows than a file may have"),
-    (503, "The index is off, or cannot be read"),
+    (
+        422,
+        "More rows than a file may have, or no database is shared",
+    ),
+    (
+        503,
+        "The index is off or cannot be read, or the database cannot be asked",
+    ),
     (504, "The query took too long"),
 ];
 
@@ -54,6 +60,10 @@ pub(super) const SPEND: Route = Route {
         TO,
         TENANT,
         ("provider", "Provider, exactly"),
+        (
+            "replicas",
+            "this (default), or all: of all gateways that share the database",
+        ),
         (
             "format",
             "json (default), csv, or focus: CSV in the columns of FOCUS 1.2, grouped by day",

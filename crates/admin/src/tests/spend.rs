@@ -4,6 +4,7 @@ use contract::Usage;
 use evidence::{Attempt, Decision};
 use insight::budgets::Counted;
 use insight::{Level, Measure};
+use store::index::spend::{Group, Key, Question, Spent, Sums};
 
 use super::*;
 
@@ -45,6 +46,56 @@ fn meter_span(from_us: u64) -> insight::Span {
         from_us,
         until_us: from_us + DAY_US,
     }
+}
+
+/// All replicas: a group for each tenant that may be seen; nothing of "gone".
+pub(super) fn by_all(question: &Question) -> Result<Spent, String> {
+    if question.within.provider.as_deref() == Some("gone") {
+        return Err("the database cannot be used: it is gone".to_owned());
+    }
+    let group = |tenant: &str| Group {
+        keys: vec![Key::Text(tenant.to_owned())],
+        sums: Sums {
+            calls: 7,
+            cost_nanos: 3_000_000_001,
+            ..Sums::default()
+        },
+    };
+    let of = question.within.tenant.as_deref();
+    let seen = ["odd", "even"]
+        .iter()
+        .filter(|it| of.is_none_or(|of| of == **it));
+    let groups: Vec<Group> = seen.map(|it| group(it)).collect();
+    let sums = groups.iter().map(|group| group.sums);
+    Ok(Spent {
+        total: sums.fold(Sums::default(), Sums::and),
+        groups,
+        more: false,
+    })
+}
+
+#[test]
+fn what_all_replicas_spent_is_asked_of_the_database() {
+    let world = world();
+    let told = world.json("/v1/spend?replicas=all");
+    assert_eq!(told["total"]["cost_usd"], "6.000000002");
+    assert_eq!(told["rows"].as_array().map(Vec::len), Some(2));
+    // How many are on their way, one gateway cannot tell.
+    assert!(told["records_to_come"].is_null());
+    let own = world.json("/v1/spend?replicas=this");
+    assert_eq!(own["total"]["cost_usd"], "0.000000015");
+    let file = world.get("/v1/spend?replicas=all&format=csv");
+    assert_eq!(file.status, 200);
+    // The credential of a tenant sees its own part.
+    let part: Value = parse(&as_odd(&world, "/v1/spend?replicas=all"));
+    assert_eq!(part["total"]["cost_usd"], "3.000000001");
+    assert_eq!(
+        as_odd(&world, "/v1/spend?replicas=all&tenant=even").status,
+        403
+    );
+    let gone = world.get("/v1/spend?replicas=all&provider=gone");
+    assert_eq!(gone.status, 503);
+    assert_eq!(world.get("/v1/spend?replicas=some").status, 400);
 }
 
 /// A call of `n` nano-dollars.

@@ -83,6 +83,7 @@ impl World {
             keys: crate::virtual_keys::VirtualKeys::default().admin(),
             find_key: Arc::new(|_, _| None),
             counted: Arc::new(insight::budgets::Counted::default),
+            spent_by_all: None,
             approvals: Arc::new(store::MemoryApprovals::default()),
             plans: Arc::new(plans),
             started_us: 0,

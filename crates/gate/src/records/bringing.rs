@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 
 use contract::seams::Clock as _;
 use evidence::{Evidence, Meter, Sample};
-use plan::SharedDatabase;
 use store::Journal as _;
 use store_remote::ledger::SharedLedger;
-use store_remote::postgres::{Postgres, PostgresError};
+use store_remote::postgres::PostgresError;
 use transport::RealClock;
 
 use super::{Lanes, node};
+use crate::database::Database;
 use crate::rounds::Rounds;
 pub(super) use outbox::wanted;
 use outbox::{Outbox, Stopped};
@@ -34,14 +34,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const BATCHES_MAX: usize = 50;
 /// Longest time in which what is left is brought when the gateway ends.
 const LAST_MAX: Duration = Duration::from_secs(5);
-
-/// The way to the database.
-pub(crate) struct Shared<'s> {
-    /// The database.
-    pub(crate) postgres: Arc<Postgres>,
-    /// What is configured of it.
-    pub(crate) settings: &'s SharedDatabase,
-}
 
 /// What is shown of it.
 #[derive(Default)]
@@ -59,7 +51,7 @@ struct Figures {
 /// # Errors
 /// The folder has no name and gets none, or no thread can be started.
 pub(super) fn start(
-    shared: &Shared<'_>,
+    shared: &Database,
     (data_dir, dir): (&Path, PathBuf),
     lanes: Arc<Lanes>,
     evidence: Evidence,

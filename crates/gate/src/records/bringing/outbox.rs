@@ -2,7 +2,7 @@
 //!
 //! Deliberately not here: when, and what is told of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use evidence::{Record, Reservation};
 use store::{Cursor as _, Entry, EntryKind, Head, ReadError, Reader};
@@ -16,6 +16,9 @@ const ROWS_MAX: usize = 500;
 /// Bytes of records after which a batch ends.
 const BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// How often all of the journal is brought again, until the next start.
+const MISFITS_MAX: u32 = 5;
+
 /// Why nothing more is brought.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Stopped {
@@ -25,7 +28,7 @@ pub(super) enum Stopped {
     Journal(#[from] ReadError),
     #[error(
         "somebody else brings records under the name of this data folder. Is it a copy of \
-         another one in use? Remove `node.id` from one of them"
+         another one in use? Remove `node.id` from one of them, and restart it"
     )]
     Elsewhere,
 }
@@ -35,6 +38,8 @@ pub(super) struct Outbox {
     dir: PathBuf,
     ledger: SharedLedger,
     standing: Option<Standing>,
+    /// How often the database spoke of another journal.
+    misfits: u32,
     /// Up to where the database had the journal, and how many entries before
     /// that cannot be read, when it said so last.
     known: Option<(u64, u64)>,
@@ -64,6 +69,7 @@ impl Outbox {
             dir,
             ledger,
             standing: None,
+            misfits: 0,
             known: None,
         }
     }
@@ -112,8 +118,9 @@ impl Outbox {
     ) -> Result<bool, Stopped> {
         let standing = match &mut self.standing {
             Some(standing) => standing,
-            none => none.insert(Standing::find(&self.dir, &self.ledger)?),
+            none => none.insert(Standing::find(&self.dir, &self.ledger, &mut self.misfits)?),
         };
+        let mut is_found_again = false;
         for _ in 0..batches {
             let batch = standing.batch(end)?;
             if batch.to == standing.read && standing.read == standing.position {
@@ -122,7 +129,13 @@ impl Outbox {
             let (rows, to) = (batch.records.len() as u64, batch.to);
             match self.ledger.bring(standing.position, to, batch.records)? {
                 Outcome::Done => {}
-                Outcome::Elsewhere => return Err(Stopped::Elsewhere),
+                Outcome::Elsewhere if is_found_again => return Err(Stopped::Elsewhere),
+                // It was put back from a copy, or emptied.
+                Outcome::Elsewhere => {
+                    is_found_again = true;
+                    *standing = Standing::find(&self.dir, &self.ledger, &mut self.misfits)?;
+                    continue;
+                }
             }
             (standing.read, standing.position) = (to, to);
             told(rows);
@@ -133,7 +146,7 @@ impl Outbox {
 
 impl Standing {
     /// Finds the place in the journal that the database speaks of.
-    fn find(dir: &std::path::Path, ledger: &SharedLedger) -> Result<Self, Stopped> {
+    fn find(dir: &Path, ledger: &SharedLedger, misfits: &mut u32) -> Result<Self, Stopped> {
         let position = ledger.position()?;
         let mut this = Self {
             next: None,
@@ -161,7 +174,10 @@ impl Standing {
                 }
                 this.next = Some(entry);
             }
+            // Two who take turns would bring all they have again and again.
+            Some(_) | None if *misfits == MISFITS_MAX => return Err(Stopped::Elsewhere),
             Some(_) | None => {
+                *misfits += 1;
                 crate::say(
                     "what the database says of this journal does not fit it (was it put back from \
                      an older copy, or begun anew?): all of it is brought again, each record once",

@@ -10,17 +10,29 @@ use tempfile::TempDir;
 /// Set where the tests must not do without a server.
 const NEEDED: &str = "TOLLGATE_TEST_SERVERS";
 const PROGRAMS: [&str; 2] = ["valkey-server", "redis-server"];
+/// One that loses everything when it is killed.
+const FORGETS: Keeping = &["--appendonly", "no"];
+
+/// What a server keeps, in its own words.
+pub(crate) type Keeping = &'static [&'static str];
 
 pub(crate) struct Server {
     child: Child,
     port: u16,
     program: &'static str,
+    keeping: Keeping,
     dir: TempDir,
 }
 
 impl Server {
-    /// A server; `None` where no program is installed and none is needed.
+    /// A server that keeps nothing; `None` where no program is installed and
+    /// none is needed.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(FORGETS)
+    }
+
+    /// One that keeps what is said.
+    pub(crate) fn start_with(keeping: Keeping) -> Option<Self> {
         let answers = |program: &&&str| {
             let mut command = Command::new(program);
             command.arg("--version").stdout(Stdio::null());
@@ -37,11 +49,12 @@ impl Server {
         let port = free.local_addr().expect("it is bound").port();
         drop(free);
         let dir = tempfile::tempdir().expect("a folder can be made");
-        let child = run(program, port, &dir);
+        let child = run(program, port, (keeping, &dir));
         let server = Self {
             child,
             port,
             program,
+            keeping,
             dir,
         };
         server.wait();
@@ -59,9 +72,9 @@ impl Server {
         self.child.wait().expect("it ends");
     }
 
-    /// Starts it again, empty.
+    /// Starts it again, with what it kept.
     pub(crate) fn start_again(&mut self) {
-        self.child = run(self.program, self.port, &self.dir);
+        self.child = run(self.program, self.port, (self.keeping, &self.dir));
         self.wait();
     }
 
@@ -89,10 +102,11 @@ impl Drop for Server {
     }
 }
 
-fn run(program: &str, port: u16, dir: &TempDir) -> Child {
+fn run(program: &str, port: u16, (keeping, dir): (Keeping, &TempDir)) -> Child {
     let mut command = Command::new(program);
     command
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(["--bind", "127.0.0.1", "--save", ""])
+        .args(keeping)
         .args(["--port", &port.to_string()])
         .arg("--dir")
         .arg(dir.path())
