@@ -467,6 +467,26 @@ fn refusals_before_the_body_leave_a_record_too() {
 }
 
 #[test]
+fn no_call_is_taken_once_records_wait_for_too_long_and_that_is_recorded() {
+    let world = chat(Script::json(200, ANSWER));
+    let now_us = world.flow.clock.unix_us();
+    world.flow.evidence.close_from(now_us);
+    let got = world.call(CHAT, ASK);
+    assert_eq!(got.status, 503, "{}", got.body);
+    assert!(got.body.contains("bring its records"), "{}", got.body);
+    assert!(world.sent().is_empty());
+    let [record] = &world.records()[..] else {
+        panic!("one record")
+    };
+    assert_eq!(record.outcome, Outcome::Refused);
+    for later in [now_us + 1, u64::MAX] {
+        world.flow.evidence.close_from(later);
+        assert!(!world.flow.evidence.is_closed(now_us));
+    }
+    assert_eq!(world.call(CHAT, ASK).status, 200);
+}
+
+#[test]
 fn a_caller_who_leaves_cancels_and_leaves_a_record() {
     let world = chat(Script::sse(&FRAMES[..2]).then(Step::Silence));
     let (head, ()) = http::Request::post(CHAT)

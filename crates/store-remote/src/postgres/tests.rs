@@ -216,6 +216,67 @@ fn a_server_without_tls_is_not_spoken_to_unless_that_is_said() {
     assert!(why.contains("does not support TLS"), "{why}");
 }
 
+/// Gives the server a certificate for `localhost`; the authority that it is
+/// from.
+fn secure(server: &Server) -> Arc<str> {
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it is made");
+    let (certificate, key) = (pair.cert.pem(), pair.signing_key.serialize_pem());
+    for (name, pem) in [("server.crt", &certificate), ("server.key", &key)] {
+        server.psql(&format!(
+            "COPY (SELECT unnest(string_to_array('{pem}', E'\\n')))
+             TO PROGRAM 'cat > {name} && chmod 600 {name}'"
+        ));
+    }
+    server.psql("ALTER SYSTEM SET ssl = on");
+    server.psql("SELECT pg_reload_conf()");
+    certificate.into()
+}
+
+#[test]
+fn a_certificate_must_be_trusted_and_of_the_host() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let authority = secure(&server);
+    let by_name = server.url().replace("127.0.0.1", "localhost");
+    let start = |url: &str, ca_pem: Option<&Arc<str>>| {
+        let options = PostgresOptions {
+            url: PostgresUrl::read(url).expect("an address"),
+            ca_pem: ca_pem.cloned(),
+            ..options(&server, "secure")
+        };
+        Postgres::start(options, quiet).expect("a thread starts")
+    };
+    let fault = |postgres: &Postgres| {
+        while postgres.figures().fault.is_none() {
+            std::thread::yield_now();
+        }
+        postgres.figures().fault.unwrap_or_default()
+    };
+    let verified = by_name.replace("?sslmode=disable", "");
+    // The server takes its new settings in its own time.
+    let trusted = start(&verified, Some(&authority));
+    assert!(trusted.wait_until_up(HANG), "{:?}", trusted.figures());
+    let is_secure = "SELECT ssl::int::bigint FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    assert_eq!(number(&trusted, is_secure), Ok(1));
+
+    // `require` is as strict as the strictest word.
+    for url in [&verified, &by_name.replace("disable", "require")] {
+        let why = fault(&start(url, None));
+        assert!(why.contains("certificate"), "{why}");
+    }
+    let by_number = server.url().replace("?sslmode=disable", "");
+    let why = fault(&start(&by_number, Some(&authority)));
+    assert!(why.contains("not valid for name"), "{why}");
+    let nonsense: Arc<str> = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----".into();
+    let options = PostgresOptions {
+        ca_pem: Some(nonsense),
+        ..options(&server, "secure")
+    };
+    let refused = Postgres::start(options, quiet).expect_err("it is no authority");
+    assert!(refused.to_string().contains("authority"), "{refused}");
+}
+
 #[test]
 fn addresses_are_read_and_never_shown() {
     for text in [
