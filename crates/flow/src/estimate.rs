@@ -11,6 +11,7 @@ mod words;
 use contract::chat::{Chat, Media, OutputFormat, Part, PartKind, ToolKind};
 use contract::request::EmbedInput;
 use contract::{Request, Task};
+use meter::Vocabulary;
 use request::Sample;
 
 /// Tokens that a message costs besides its text.
@@ -23,15 +24,23 @@ pub(crate) fn tokens(request: &Request) -> u64 {
     walk(request, &mut words::tokens)
 }
 
-/// The same, of which 16 KB of text are looked at: the head, the middle and
-/// the end of what is longer.
-pub(crate) fn sampled(request: &Request) -> u64 {
+/// The same by a vocabulary, or else by words, of which 16 KB of text are
+/// looked at: the head, the middle and the end of what is longer.
+pub(crate) fn sampled(request: &Request, by: Option<&Vocabulary>) -> u64 {
     let mut sample = Sample::default();
     let rest = walk(request, &mut |text| {
-        sample.take_parts(text);
+        sample.take_parts(text, |text| text_tokens(text, by));
         0
     });
     rest.saturating_add(sample.total())
+}
+
+/// Tokens of a text.
+fn text_tokens(text: &str, by: Option<&Vocabulary>) -> u64 {
+    match by {
+        Some(vocabulary) => vocabulary.tokens(text),
+        None => words::tokens(text),
+    }
 }
 
 fn walk(request: &Request, text: &mut dyn FnMut(&str) -> u64) -> u64 {

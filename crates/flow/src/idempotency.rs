@@ -296,7 +296,8 @@ impl Exchange {
             RepliesError::Busy
             | RepliesError::Foreign(_)
             | RepliesError::Sqlite(_)
-            | RepliesError::Io(_) => (Found::UNAVAILABLE, said::unavailable()),
+            | RepliesError::Io(_)
+            | RepliesError::Remote(_) => (Found::UNAVAILABLE, said::unavailable()),
         };
         self.note_key(&found);
         fault.because(error.to_string())

@@ -46,8 +46,8 @@ impl Exchange {
         };
     }
 
-    /// Counts a whole answer, and its request by words, where the provider
-    /// left out its usage or told none of what there is.
+    /// Counts a whole answer, and its request, by the model's vocabulary or
+    /// else by words, where the provider left out its usage or told none of what there is.
     pub(crate) fn count_whole(&mut self, asked: Option<&Doc>, answer: (&dyn Dialect, &Doc)) {
         let usage = &self.record.usage;
         let operation = self.route.operation;
@@ -58,15 +58,25 @@ impl Exchange {
             return;
         }
         let (dialect, body) = answer;
+        let model = self.record.attempts.last().map(|it| it.model.clone());
+        let plan = self.plan.clone();
+        let vocabulary = model.and_then(|model| plan.tokenizers.of(&model));
+        let vocabulary = vocabulary.map(|it| &**it);
         if let Some(doc) = asked.filter(|_| !has_input) {
-            self.guess.input = request::by_words(doc).tokens;
-            self.guess.input_by = Estimator::Words;
+            self.guess.input = request::by_texts(doc, vocabulary).tokens;
+            self.guess.input_by = match vocabulary {
+                Some(_) => Estimator::Vocabulary,
+                None => Estimator::Words,
+            };
         }
         if has_output {
             return;
         }
         self.guess.output = match dialect.read_answer(operation, body.root()) {
-            Ok(answer) => guess::of_answer(&answer),
+            Ok(answer) => {
+                self.guess.by_vocabulary = vocabulary.is_some();
+                guess::of_answer(&answer, vocabulary)
+            }
             Err(_) => guess::of_bytes(body.bytes().len()),
         };
     }
@@ -141,9 +151,12 @@ impl Exchange {
         }
     }
 
-    /// Words that a rule had counted are nearer than bytes.
+    /// Words that a rule had counted are nearer than bytes, and the model's
+    /// own tokens are nearest.
     pub(crate) fn counted_input(&self) -> Scaled {
-        match self.record.request.input_tokens_estimate {
+        let by = self.guess.input_by;
+        let words = self.record.request.input_tokens_estimate;
+        match words.filter(|_| by != Estimator::Vocabulary) {
             Some(counted) => self.scaled(counted, Estimator::Words),
             None => self.scaled(self.guess.input, self.guess.input_by),
         }

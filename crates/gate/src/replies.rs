@@ -9,31 +9,53 @@ use std::sync::Arc;
 
 use contract::seams::Dice;
 use evidence::{Meter, Sample};
+use store::replies::Held;
 use store::{Replies, ReplyLane, SqliteReplies};
+use store_remote::PostgresReplies;
 use transport::{RealClock, RealDice};
+
+use crate::database::Database;
 
 /// File of the data folder with the replies.
 const STORE_FILE: &str = "replies.sqlite";
 
-/// The way to the replies of a data folder.
+/// The way to the replies of a data folder, or of the database that replicas
+/// share, where there is one.
 ///
 /// # Errors
-/// The store cannot be used, or no thread can be started.
-pub(crate) fn open(data_dir: &Path, meter: &Meter) -> io::Result<ReplyLane> {
-    let store = SqliteReplies::open(&data_dir.join(STORE_FILE)).map_err(io::Error::other)?;
-    let store: Arc<dyn Replies> = Arc::new(store);
+/// The store cannot be used, or no thread can be started. A database need not
+/// be there yet.
+pub(crate) fn open(
+    data_dir: &Path,
+    database: Option<&Database>,
+    meter: &Meter,
+) -> io::Result<ReplyLane> {
+    let (store, held): (Arc<dyn Replies>, Looks) = match database {
+        Some(database) => {
+            let store = Arc::new(PostgresReplies::new(database.postgres.clone()));
+            // Metrics do not wait for another machine.
+            let look = store.clone();
+            (store, Arc::new(move || Some(look.last_held())))
+        }
+        None => {
+            let store = SqliteReplies::open(&data_dir.join(STORE_FILE));
+            let store = Arc::new(store.map_err(io::Error::other)?);
+            let look = store.clone();
+            (store, Arc::new(move || look.held().ok()))
+        }
+    };
     // The next process may get the number of this one, but not this name.
     let dice = RealDice::new();
     let owner = format!("{:016x}{:016x}", dice.roll(), dice.roll());
-    let lane = ReplyLane::new(store.clone(), Arc::new(RealClock::new()), owner)?;
-    let keys = store.clone();
+    let lane = ReplyLane::new(store, Arc::new(RealClock::new()), owner)?;
+    let keys = held.clone();
     let help = "Idempotency keys that are kept";
     meter.watch("tollgate_idempotency_keys", help, move || {
-        sample(keys.held().ok().map(|held| held.keys))
+        sample(keys().map(|held| held.keys))
     });
     let help = "Bytes of answers that are kept for repeats";
     meter.watch("tollgate_idempotency_bytes", help, move || {
-        sample(store.held().ok().map(|held| held.bytes))
+        sample(held().map(|held| held.bytes))
     });
     let waiting = lane.clone();
     let help = "Repeats that wait for the first call with their key";
@@ -42,6 +64,9 @@ pub(crate) fn open(data_dir: &Path, meter: &Meter) -> io::Result<ReplyLane> {
     });
     Ok(lane)
 }
+
+/// How much there is.
+type Looks = Arc<dyn Fn() -> Option<Held> + Send + Sync>;
 
 /// A store that fails leaves a gap.
 fn sample(value: Option<u64>) -> Vec<Sample> {

@@ -96,8 +96,8 @@ fn run(loader: Loader, loaded: Loaded, name: &str) -> io::Result<()> {
     let meter = records.evidence.meter();
     let (keys, key_rounds) = replicas::keys(replicas.as_ref(), &data_dir, meter)?;
     let approvals = crate::approvals::open(&data_dir, records.evidence.meter())?;
-    let replies = crate::replies::open(&data_dir, records.evidence.meter())?;
     let database = crate::database::open(shape.database.as_ref(), records.evidence.meter())?;
+    let replies = crate::replies::open(&data_dir, database.as_ref(), records.evidence.meter())?;
     let counting = crate::counters::open(shape.counters.as_ref(), records.evidence.meter())?;
     let house = House {
         keys,

@@ -15,6 +15,7 @@ pub mod prices;
 pub mod quota;
 pub mod quotas;
 pub mod subject;
+pub mod vocabulary;
 pub mod window;
 
 pub use book::{Admitted, Book, Breach, Draw, Draws, Level, Refused, Want};
@@ -30,4 +31,5 @@ pub use quota::{
 };
 pub use quotas::{Mine, Quotas, Wants};
 pub use subject::{Attempted, Dimension, Subject};
+pub use vocabulary::Vocabulary;
 pub use window::{CalendarUnit, Span, Window};

@@ -18,6 +18,7 @@ mod operators;
 mod policy;
 mod prices;
 mod quotas;
+mod tokenizers;
 mod upstreams;
 
 use std::ops::RangeInclusive;
@@ -166,10 +167,11 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
     let quotas = quotas::compile(document, &models, &mut findings);
     let reasoning_brakes = brakes::reasoning(document);
     let prices = prices::compile(document, given.sources, &mut findings);
+    let tokenizers = tokenizers::compile(document, given.sources, &mut findings);
     let counters = counters::compile(document, &mut findings);
     let database = database::compile(document, given.sources, &mut findings);
     let (settings, edge) = bounds(draft, &mut findings);
-    let digest = digest(document, &prices.book, &given.digest_key);
+    let digest = digest(document, (&prices.book, &tokenizers), &given.digest_key);
     warn_of_no_provider(document, &mut findings);
     let findings = findings.sorted(draft);
     if findings
@@ -196,6 +198,7 @@ pub fn compile(draft: &Draft, given: &Given<'_>) -> Result<Compiled, Vec<Diagnos
             reservation: document.reservation.into(),
             answers: quotas::answers(document),
             prices,
+            tokenizers,
             settings,
         },
         data,

@@ -20,6 +20,7 @@ mod provider;
 mod quota;
 mod record;
 pub(crate) mod text;
+mod tokenizers;
 
 use std::sync::LazyLock;
 
@@ -54,6 +55,7 @@ pub use quota::{
 };
 pub use record::{Durability, EvidenceEntry, LogEntry, Requests};
 pub use text::{Bytes, MASK, Millis, Named, SecretText};
+pub use tokenizers::{SplitName, TokenizerEntry, TokenizerKind};
 
 /// The configuration of a Tollgate gateway. Every field may be left out.
 /// `${env:NAME}`, `${env:NAME:-default}` and `${file:path}` are replaced in
@@ -116,6 +118,10 @@ pub struct Document {
     pub answers: Answers,
     /// What models cost.
     pub prices: PricesEntry,
+    /// Vocabularies of models, by which tokens are counted where they are not
+    /// told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tokenizers: Vec<TokenizerEntry>,
     /// The admin API: who may operate the gateway.
     pub admin: AdminEntry,
     /// Versions of the plan, and who owns it.

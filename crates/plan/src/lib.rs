@@ -21,6 +21,7 @@ mod reference;
 mod role;
 mod rollout;
 mod show;
+mod tokenizers;
 mod yaml;
 
 /// The date of the public contract, as a number.
@@ -47,6 +48,7 @@ pub use rollout::{
     Abort, Breach, Figures, InForce, Pick, Range, Rollout, Share, SideFigures, Spread,
 };
 pub use show::{show, show_json};
+pub use tokenizers::Tokenizers;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use routing::ModelTable;
 
 use crate::idempotency::Idempotency;
 use crate::role::Role;
+use crate::tokenizers::Tokenizers;
 
 /// Everything that decides over an exchange.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct Plan {
     pub reasoning_brakes: Vec<meter::ReasoningBrake>,
     /// Prices, and what is done where none is known.
     pub prices: meter::Prices,
+    /// Vocabularies of models.
+    pub tokenizers: Tokenizers,
     /// How much is reserved for a call.
     pub reservation: Reservation,
     /// Answers that the gateway gives itself, by name.
@@ -71,6 +74,7 @@ impl Default for Plan {
             quotas: Quotas::default(),
             reasoning_brakes: Vec::new(),
             prices: meter::Prices::default(),
+            tokenizers: Tokenizers::default(),
             reservation: Reservation::default(),
             answers: BTreeMap::new(),
             settings: Settings::default(),

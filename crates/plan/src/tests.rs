@@ -20,6 +20,7 @@ mod pages;
 mod policy;
 mod prices;
 mod quotas;
+mod tokenizers;
 
 use std::collections::HashMap;
 

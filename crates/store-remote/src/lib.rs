@@ -1,5 +1,6 @@
 //! What several replicas share: counters by leases, kept in a Valkey or Redis
-//! server, and a PostgreSQL database.
+//! server, and a PostgreSQL database, which keeps the replies of calls that may
+//! be repeated.
 //!
 //! A replica holds shares of each counter and admits calls within them, so the
 //! path of a call waits for no other machine as long as they last. Over all
@@ -22,9 +23,11 @@ mod line;
 mod model;
 pub mod postgres;
 mod replica;
+mod replies;
 mod shares;
 mod valkey;
 
 pub use counters::{Figures, LeaseFigures, SharedCounters};
 pub use replica::{OnUnavailable, SharedOptions};
+pub use replies::PostgresReplies;
 pub use valkey::{UrlFault, ValkeyUrl};

@@ -1,7 +1,8 @@
 //! Replies: what came of calls that may be repeated under an idempotency key.
 //! [`SqliteReplies`] keeps them in a file of the data folder, and
-//! [`MemoryReplies`] in memory; [`conformance`] holds both to one behaviour.
-//! [`ReplyLane`] asks either on a thread of its own, so that the path of a
+//! [`MemoryReplies`] in memory; another crate has one for replicas.
+//! [`conformance`] holds all to one behaviour.
+//! [`ReplyLane`] asks any of them on a thread of its own, so that the path of a
 //! request never waits for the disk in its own thread.
 //!
 //! A key belongs to an app of a tenant: the same text of another one is
@@ -36,7 +37,10 @@ pub struct ReplyLimits {
 
 impl ReplyLimits {
     /// Whether there is room for one more key.
-    fn check(&self, all: Held, tenant: Held) -> Result<(), RepliesError> {
+    ///
+    /// # Errors
+    /// There is none; which limit it is.
+    pub fn check(&self, all: Held, tenant: Held) -> Result<(), RepliesError> {
         if all.keys >= self.keys {
             return Err(RepliesError::Full("all tenants", self.keys));
         }
@@ -184,6 +188,20 @@ pub enum RepliesError {
     /// The disk failed.
     #[error("the store of replies failed: {0}")]
     Io(#[from] std::io::Error),
+    /// A store over the network failed, or did not answer in time. Whether it
+    /// did what was asked is not known.
+    #[error("the store of replies failed: {0}")]
+    Remote(String),
+}
+
+impl RepliesError {
+    /// Whether what was asked may have been done all the same.
+    pub fn leaves_doubt(&self) -> bool {
+        match self {
+            Self::Full(..) | Self::Busy | Self::Foreign(_) => false,
+            Self::Sqlite(_) | Self::Io(_) | Self::Remote(_) => true,
+        }
+    }
 }
 
 impl crate::Unasked for RepliesError {

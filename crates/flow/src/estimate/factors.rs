@@ -27,6 +27,8 @@ pub(crate) enum Estimator {
     Words,
     /// Output by what was seen of a stream.
     Seen,
+    /// Texts by the model's own vocabulary, which the plan names.
+    Vocabulary,
 }
 
 impl Estimator {
@@ -36,6 +38,7 @@ impl Estimator {
             Self::Bytes => "bytes/1",
             Self::Words => "words/1",
             Self::Seen => "seen/1",
+            Self::Vocabulary => "vocabulary/1",
         }
     }
 }
@@ -45,7 +48,7 @@ struct Place {
     /// What it goes by; 0 where nobody is.
     tag: AtomicU64,
     /// By [`Estimator`].
-    learned: [AtomicU64; 3],
+    learned: [AtomicU64; 4],
 }
 
 /// Learned factors of all models.

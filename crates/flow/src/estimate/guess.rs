@@ -3,10 +3,11 @@
 
 use contract::Answer;
 use dialects::Seen;
+use meter::Vocabulary;
 
 use super::factors::Estimator;
 use super::request::Sample;
-use super::{TOKENS_PER_IMAGE, each_text, words};
+use super::{TOKENS_PER_IMAGE, each_text, text_tokens};
 
 /// Bytes of an answer's text in one token.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -28,6 +29,8 @@ pub(crate) struct Guess {
     pub(crate) has_files: bool,
     /// Output tokens of a whole answer.
     pub(crate) output: u64,
+    /// The answer was counted by the model's vocabulary.
+    pub(crate) by_vocabulary: bool,
     /// What was seen of a stream.
     pub(crate) seen: Seen,
 }
@@ -51,9 +54,10 @@ impl Guess {
 
     /// What the output was counted by.
     pub(crate) fn output_by(&self) -> Estimator {
-        match self.output > 0 {
-            true => Estimator::Words,
-            false => Estimator::Seen,
+        match (self.output > 0, self.by_vocabulary) {
+            (true, true) => Estimator::Vocabulary,
+            (true, false) => Estimator::Words,
+            (false, _) => Estimator::Seen,
         }
     }
 
@@ -75,10 +79,10 @@ fn at_least(pieces: u64, bytes: u64) -> u64 {
 }
 
 /// Output tokens of a whole answer.
-pub(crate) fn of_answer(answer: &Answer) -> u64 {
+pub(crate) fn of_answer(answer: &Answer, by: Option<&Vocabulary>) -> u64 {
     let Answer::Chat(chat) = answer else { return 0 };
     let mut sample = Sample::default();
-    let count = |text: &[u8]| words::tokens(&String::from_utf8_lossy(text));
+    let count = |text: &[u8]| text_tokens(&String::from_utf8_lossy(text), by);
     for part in chat.choices.iter().flat_map(|choice| &choice.parts) {
         each_text(part, &mut |text| match text {
             Some(text) => sample.take(text.as_bytes(), count),

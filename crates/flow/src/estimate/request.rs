@@ -1,14 +1,13 @@
 //! Input tokens of a request body, from the scan that was made of it anyway.
 //!
-//! Two grains: by classes of bytes, cheap enough for every call, and by words,
-//! for the few whose provider told no usage. Both look at 16 KB at most; what
+//! Two grains: by classes of bytes, cheap enough for every call, and by words
+//! or a vocabulary, for the few whose provider told no usage. Both look at 16 KB at most; what
 //! lies beyond counts like what was looked at.
 
 use std::borrow::Cow;
 
 use dialects::json::Doc;
-
-use super::words;
+use meter::Vocabulary;
 
 /// Bytes of text that are looked at; the rest is taken to be alike.
 pub(super) const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
@@ -37,9 +36,9 @@ pub(crate) fn by_bytes(doc: &Doc) -> Counted {
     })
 }
 
-/// By words.
-pub(crate) fn by_words(doc: &Doc) -> Counted {
-    count(doc, |text| words::tokens(&unescaped(text)))
+/// By a vocabulary, or else by words.
+pub(crate) fn by_texts(doc: &Doc, by: Option<&Vocabulary>) -> Counted {
+    count(doc, |text| super::text_tokens(&unescaped(text), by))
 }
 
 /// Tokens that were counted.
@@ -103,13 +102,13 @@ impl Sample {
         self.left += rest.len();
     }
 
-    /// Counts the words of a text as far as there is room: of a longer one a
+    /// Counts a text as far as there is room: of a longer one a
     /// piece of its head, its middle and its end, since one may be unlike.
-    pub(super) fn take_parts(&mut self, text: &str) {
+    pub(super) fn take_parts(&mut self, text: &str, tokens_of: impl Fn(&str) -> u64) {
         let room = LOOKED_AT_BYTES_MAX.saturating_sub(self.looked_at);
         if text.len() <= room {
             self.looked_at += text.len();
-            self.counted += words::tokens(text);
+            self.counted += tokens_of(text);
             return;
         }
         let before = self.looked_at;
@@ -118,7 +117,7 @@ impl Sample {
             let from = text.floor_char_boundary(last / (PARTS - 1) * nth);
             let until = text.floor_char_boundary(from + room / PARTS);
             self.looked_at += until - from;
-            self.counted += words::tokens(&text[from..until]);
+            self.counted += tokens_of(&text[from..until]);
         }
         self.left += text.len() - (self.looked_at - before);
     }

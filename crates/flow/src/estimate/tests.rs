@@ -22,7 +22,7 @@ fn request(texts: &[&str]) -> Request {
 #[test]
 fn of_a_short_request_all_is_looked_at() {
     let short = request(&["some words of it", "中文也可以", ""]);
-    assert_eq!(sampled(&short), tokens(&short));
+    assert_eq!(sampled(&short, None), tokens(&short));
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_long_text_is_known_by_its_head_its_middle_and_its_end() {
     let plain = "plain words ".repeat(20_000);
     let dense = "3,1;4-1*5".repeat(20_000);
     let near = |text: &str| {
-        let (some, all) = (sampled(&request(&[text])), tokens(&request(&[text])));
+        let (some, all) = (sampled(&request(&[text]), None), tokens(&request(&[text])));
         assert!(some.abs_diff(all) * 10 <= all, "{some} of {all}");
     };
     near(&plain);
@@ -38,7 +38,10 @@ fn a_long_text_is_known_by_its_head_its_middle_and_its_end() {
     near(&"中文也可以".repeat(10_000));
     // What hides in the middle or at the end is seen.
     for text in [format!("{plain}{dense}{plain}"), format!("{plain}{dense}")] {
-        let head = sampled(&request(&[&plain])) * text.len() as u64 / plain.len() as u64;
-        assert!(sampled(&request(&[&text])) > head * 5 / 4, "it is seen");
+        let head = sampled(&request(&[&plain]), None) * text.len() as u64 / plain.len() as u64;
+        assert!(
+            sampled(&request(&[&text]), None) > head * 5 / 4,
+            "it is seen"
+        );
     }
 }

@@ -2,14 +2,15 @@
 //! tokens are counted only where a limit is near.
 //!
 //! The count holds for the candidate at which it comes to most, with a margin:
-//! a declared one over what was learned of the model, and half over a count of
-//! words that nothing was learned about. Where `strict` was asked for, the
+//! a small one over the model's own vocabulary, a declared one over what was
+//! learned of the model, and half over a count of words that nothing was
+//! learned about. Where `strict` was asked for, the
 //! bytes decide.
 
 use contract::Fault;
 use evidence::{Decision, Reading, Value};
 use meter::learned::with_margin;
-use meter::{Breach, Hold, Measure};
+use meter::{Breach, Hold, Measure, Vocabulary};
 use routing::Candidate;
 
 use crate::asking::Asking;
@@ -21,6 +22,10 @@ use crate::purse::told;
 /// How far the count of words may lie below the truth where nothing was
 /// learned: a third of it, so the half goes on top.
 const WORDS_MARGIN_PERCENT: u32 = 50;
+
+/// How far a count by the model's own vocabulary may lie below the truth: what
+/// a provider puts around turns and tools is not in it.
+const VOCABULARY_MARGIN_PERCENT: u32 = 10;
 
 /// Why the input is looked at closer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +52,19 @@ struct Near<'c> {
     margin_percent: u32,
 }
 
-impl Near<'_> {
+impl<'c> Near<'c> {
+    fn by_vocabulary(candidate: &'c Candidate, counted: u64) -> Self {
+        Self {
+            candidate: Some(candidate),
+            scaled: Scaled {
+                counted,
+                by: Estimator::Vocabulary,
+                factor: None,
+            },
+            margin_percent: VOCABULARY_MARGIN_PERCENT,
+        }
+    }
+
     fn tokens(&self) -> u64 {
         with_margin(self.scaled.tokens(), self.margin_percent)
     }
@@ -77,15 +94,33 @@ impl Exchange {
         candidates: &[Candidate],
         why: Why,
     ) -> Result<u64, Fault> {
-        let counted = match self.record.request.input_tokens_estimate {
+        let request = self.read(asking)?;
+        let words = match self.record.request.input_tokens_estimate {
             // Counted before, by a rule or by an earlier look at the limits.
             Some(counted) => counted,
-            None => crate::estimate::sampled(self.read(asking)?),
+            None => crate::estimate::sampled(request, None),
         };
-        self.record.request.input_tokens_estimate = Some(counted);
-        let near = candidates.iter().map(|it| self.near(counted, Some(it)));
+        // Few candidates differ in their vocabularies.
+        let mut counted: Vec<(&Vocabulary, u64)> = Vec::new();
+        let plan = self.plan.clone();
+        let near = candidates.iter().map(|candidate| {
+            let Some(own) = plan.tokenizers.of(&candidate.model) else {
+                return self.near(words, Some(candidate));
+            };
+            let known = counted.iter().find(|(it, _)| std::ptr::eq(*it, &**own));
+            let tokens = match known {
+                Some((_, tokens)) => *tokens,
+                None => {
+                    let tokens = crate::estimate::sampled(request, Some(own));
+                    counted.push((own, tokens));
+                    tokens
+                }
+            };
+            Near::by_vocabulary(candidate, tokens)
+        });
         let most = near.max_by_key(Near::tokens);
-        let most = most.unwrap_or_else(|| self.near(counted, None));
+        let most = most.unwrap_or_else(|| self.near(words, None));
+        self.record.request.input_tokens_estimate = Some(words);
         let tokens = most.tokens();
         let noted = self.noted(&most, why);
         self.record.decisions.push(noted);

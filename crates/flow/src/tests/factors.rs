@@ -219,3 +219,47 @@ fn a_call_that_fits_is_not_counted() {
     assert_eq!(world.call(CHAT, &long()).status, 200);
     assert_eq!(last(&world).request.input_tokens_estimate, None);
 }
+
+/// A vocabulary of few tokens, so that counts by it are far from others.
+fn small() -> meter::Vocabulary {
+    let text = include_str!("../../../meter/fixtures/small.tiktoken");
+    meter::Vocabulary::parse(text, meter::vocabulary::Split::O200kBase).expect("a vocabulary")
+}
+
+fn with_vocabulary(plan: &mut plan::Plan) {
+    plan.tokenizers.add(vec!["up-*".into()], Arc::new(small()));
+}
+
+#[test]
+fn a_model_with_a_vocabulary_is_counted_by_it() {
+    let mut plan = plan(&[("openai", "openai_chat")]);
+    with_vocabulary(&mut plan);
+    let answer = r#"{"id":"c","object":"chat.completion","created":1,"model":"up-m","choices":[{"index":0,"message":{"role":"assistant","content":"TEXT"},"finish_reason":"stop"}]}"#;
+    let text = "an answer with some words, 12345 of them";
+    let script = Script::json(200, &answer.replace("TEXT", text));
+    let world = World::of(plan, vec![Ok(script)]);
+    assert_eq!(world.call(CHAT, &long()).status, 200);
+    let record = last(&world);
+    let noted = decision(&record, "settle", "estimate");
+    assert_eq!(word(&noted, "input_by"), "vocabulary/1");
+    assert_eq!(word(&noted, "output_by"), "vocabulary/1");
+    assert_eq!(record.usage.output, small().tokens(text));
+    let words = small().tokens(&"plain words ".repeat(200));
+    assert!(record.usage.input.abs_diff(words) < 60, "{words}");
+}
+
+#[test]
+fn near_a_limit_the_vocabulary_decides() {
+    let counted = small().tokens(&"plain words ".repeat(200));
+    let limit = i64::try_from(counted * 11 / 10 + 20).expect("small");
+    let world = near(limit, 404, with_vocabulary);
+    let got = world.call(CHAT, &long());
+    assert_eq!(got.status, 200, "{}", got.body);
+    let record = last(&world);
+    let noted = decision(&record, "reserve", "count");
+    assert_eq!(word(&noted, "input_by"), "vocabulary/1");
+    assert_eq!(number(&noted, "margin_percent"), 10);
+    assert!(number(&noted, "input_counted").abs_diff(counted) < 10);
+    let less = near(limit - 40, 404, with_vocabulary);
+    assert_eq!(less.call(CHAT, &long()).status, 402);
+}

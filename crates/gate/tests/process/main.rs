@@ -46,6 +46,7 @@ mod replicas;
 mod rollout;
 mod rubbish;
 mod shared;
+mod shared_replies;
 mod spend;
 mod upstream;
 #[path = "../../../store-remote/src/valkey/tests/server.rs"]

@@ -120,7 +120,7 @@ fn unknown_fields_and_words() {
                 "the fields are `listen`, `data_dir`, `workers`, `providers`, `models`, `keys`, \
                  `keys_from`, `identity`, `metadata`, `idempotency`, `policy`, `rate_limits`, \
                  `budgets`, `brakes`, `counters`, `database`, `reservation`, `answers`, `prices`, \
-                 `admin`, `plans`, `limits`, `translation`, `evidence`, `log`, `drain`",
+                 `tokenizers`, `admin`, `plans`, `limits`, `translation`, `evidence`, `log`, `drain`",
             ),
         ],
     );

@@ -7,13 +7,14 @@ use tokio_postgres::{Client, Error, Transaction};
 
 /// All steps: number, name, statements. They run with the schema as the search
 /// path, so no name in them is qualified.
-pub(super) const STEPS: [(i32, &str, &str); 2] = [
+pub(super) const STEPS: [(i32, &str, &str); 3] = [
     (1, "ledger", include_str!("sql/001_ledger.sql")),
     (
         2,
         "keys_and_plans",
         include_str!("sql/002_keys_and_plans.sql"),
     ),
+    (3, "replies", include_str!("sql/003_replies.sql")),
 ];
 
 /// One lock for all who make tables in a database.

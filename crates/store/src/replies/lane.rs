@@ -181,17 +181,27 @@ impl ReplyLane {
             let Some(place) = place else {
                 return Err(RepliesError::Busy);
             };
-            Ok(match store.claim(&claim)? {
-                Claimed::Found(row) => LaneClaimed::Found(row),
-                Claimed::First => LaneClaimed::First(LiveClaim(Some(Live {
-                    key: claim.key,
-                    by: claim.by,
-                    limits: claim.limits,
-                    fallback: ReplyEnd::Released,
-                    desk,
-                    place,
-                }))),
-            })
+            let claimed = store.claim(&claim);
+            let live = || Live {
+                key: claim.key.clone(),
+                by: claim.by.clone(),
+                limits: claim.limits,
+                fallback: ReplyEnd::Released,
+                desk,
+                place,
+            };
+            match claimed {
+                Ok(Claimed::Found(row)) => Ok(LaneClaimed::Found(row)),
+                Ok(Claimed::First) => Ok(LaneClaimed::First(LiveClaim(Some(live())))),
+                Err(error) => {
+                    // Its answer may be all that was lost: nothing is sent, so
+                    // the key is given back as soon as the store hears of it.
+                    if error.leaves_doubt() {
+                        live().settle(ReplyEnd::Released, (None, None));
+                    }
+                    Err(error)
+                }
+            }
         })
     }
 
@@ -353,7 +363,7 @@ impl Tender {
         loop {
             match jobs.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Job::Ask(act)) => act(&*self.store),
-                Ok(Job::Settle(ending)) => self.settle(*ending),
+                Ok(Job::Settle(ending)) => drop(self.settle(*ending)),
                 Ok(Job::Flush(done)) => {
                     self.settle_late();
                     let _ = done.send(());
@@ -370,18 +380,19 @@ impl Tender {
 
     /// What is not done now is done in the next round.
     fn round(&mut self) {
-        self.settle_late();
         let now_us = self.clock.unix_us();
         if self.live.load(Relaxed) > 0 {
             drop(self.store.renew(&self.owner, now_us, LEASE_US));
         }
+        self.settle_late();
         self.rounds = self.rounds.wrapping_add(1);
         if self.rounds.is_multiple_of(FORGET_EVERY) {
             drop(self.store.forget(now_us, FORGOTTEN_AT_ONCE));
         }
     }
 
-    fn settle(&mut self, mut ending: Ending) {
+    /// Whether the store took it in.
+    fn settle(&mut self, mut ending: Ending) -> bool {
         let Ending {
             key,
             by,
@@ -398,11 +409,17 @@ impl Tender {
         if failed {
             self.late.push(ending);
         }
+        !failed
     }
 
     fn settle_late(&mut self) {
-        for ending in std::mem::take(&mut self.late) {
-            self.settle(ending);
-        }
+        let mut late = std::mem::take(&mut self.late).into_iter();
+        // Where one fails, the others would most likely wait in vain as well;
+        // the next time they come before it.
+        while let Some(ending) = late.next()
+            && self.settle(ending)
+        {}
+        let failed = std::mem::replace(&mut self.late, late.collect());
+        self.late.extend(failed);
     }
 }

@@ -58,20 +58,20 @@ pub struct KeptReply {
 
 impl KeptReply {
     /// What it counts for.
-    pub(super) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         let headers = self.headers.iter();
         let head: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
         (head + self.body.len()) as u64
     }
 
     /// Its headers as JSON.
-    pub(super) fn head(&self) -> String {
+    pub fn head(&self) -> String {
         let headers = self.headers.iter();
         Value::from_iter(headers.map(|(name, value)| json!([name, value]))).to_string()
     }
 
     /// What [`KeptReply::head`] wrote.
-    pub(super) fn read(status: u16, head: &str, body: Vec<u8>) -> Option<Self> {
+    pub fn read(status: u16, head: &str, body: Vec<u8>) -> Option<Self> {
         let headers: Vec<(String, String)> = serde_json::from_str::<Vec<[String; 2]>>(head)
             .ok()?
             .into_iter()

@@ -215,11 +215,17 @@ fn captured_bytes_are_bounded_each_and_together() {
 struct Failing {
     inner: MemoryReplies,
     fails: AtomicBool,
+    /// It takes keys, and its answers are lost.
+    mute: AtomicBool,
 }
 
 impl Replies for Failing {
     fn claim(&self, claim: &ReplyClaim) -> Result<Claimed, RepliesError> {
-        self.inner.claim(claim)
+        let claimed = self.inner.claim(claim);
+        match self.mute.load(SeqCst) {
+            true => Err(RepliesError::Remote("nothing came back".into())),
+            false => claimed,
+        }
     }
     fn is_running(&self, key: &ReplyKey, now_us: u64) -> Result<bool, RepliesError> {
         self.inner.is_running(key, now_us)
@@ -252,6 +258,7 @@ fn an_end_that_could_not_be_written_is_written_later() {
     let store = Arc::new(Failing {
         inner: MemoryReplies::default(),
         fails: AtomicBool::new(true),
+        mute: AtomicBool::new(false),
     });
     let lane = lane(store.clone());
     let live = first(&lane, "a");
@@ -260,4 +267,49 @@ fn an_end_that_could_not_be_written_is_written_later() {
     store.fails.store(false, SeqCst);
     lane.flush();
     assert!(matches!(state(&lane, "a"), ReplyState::Completed { .. }));
+}
+
+/// One that the store never takes in holds up no other for ever.
+#[test]
+fn ends_that_wait_are_all_written_once_the_store_is_mended() {
+    let store = Arc::new(Failing {
+        inner: MemoryReplies::default(),
+        fails: AtomicBool::new(true),
+        mute: AtomicBool::new(false),
+    });
+    let lane = lane(store.clone());
+    for name in ["a", "b", "c"] {
+        assert!(wait(first(&lane, name).settle(completed(), None)).is_err());
+    }
+    lane.flush();
+    store.fails.store(false, SeqCst);
+    lane.flush();
+    for name in ["a", "b", "c"] {
+        assert!(matches!(state(&lane, name), ReplyState::Completed { .. }));
+    }
+}
+
+/// Nothing was sent, so nobody may be locked out.
+#[test]
+fn a_key_whose_claim_was_not_heard_is_given_back_once_the_store_hears() {
+    let store = Arc::new(Failing {
+        inner: MemoryReplies::default(),
+        fails: AtomicBool::new(true),
+        mute: AtomicBool::new(true),
+    });
+    let lane = lane(store.clone());
+    assert!(wait(lane.claim(claim("a"))).is_err());
+    store.mute.store(false, SeqCst);
+    let other = ReplyClaim {
+        by: "call-b".into(),
+        ..claim("a")
+    };
+    let taken = |lane: &ReplyLane| match wait(lane.claim(other.clone())).unwrap() {
+        LaneClaimed::First(_) => None,
+        LaneClaimed::Found(row) => Some(row.by),
+    };
+    assert_eq!(taken(&lane).as_deref(), Some("call-a"), "it was taken");
+    store.fails.store(false, SeqCst);
+    lane.flush();
+    assert_eq!(taken(&lane), None);
 }

@@ -12,6 +12,10 @@ fn doc(content: &str) -> Doc {
     Doc::request(Bytes::from(body.to_string())).expect("a body")
 }
 
+fn by_words(doc: &Doc) -> Counted {
+    by_texts(doc, None)
+}
+
 /// What the envelope of one message costs.
 fn empty(count: fn(&Doc) -> Counted) -> u64 {
     count(&doc("")).tokens
