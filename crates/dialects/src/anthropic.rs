@@ -138,6 +138,10 @@ impl Dialect for Anthropic {
         splice::cap(body, &["max_tokens"], tokens)
     }
 
+    fn caps_reasoning(&self) -> bool {
+        true
+    }
+
     fn reasoning_budget<'b>(&self, body: Json<'b>) -> Option<(Json<'b>, u64)> {
         let budget = body.field("thinking")?.field("budget_tokens")?;
         Some((budget, budget.u64()?))

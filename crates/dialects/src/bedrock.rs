@@ -162,6 +162,10 @@ impl Dialect for Bedrock {
         }
     }
 
+    fn caps_reasoning(&self) -> bool {
+        true
+    }
+
     /// That of the models which take `thinking`, as their vendor writes it.
     fn reasoning_budget<'b>(&self, body: Json<'b>) -> Option<(Json<'b>, u64)> {
         let fields = body.field("additionalModelRequestFields")?;

@@ -122,16 +122,22 @@ pub trait Dialect: Send + Sync + 'static {
         None
     }
 
+    /// Whether the vendor refuses a cap on the output that is not larger than
+    /// the budget for reasoning.
+    fn caps_reasoning(&self) -> bool {
+        false
+    }
+
     /// The edits that fit a same-dialect body to its server: the gateway's
     /// own object goes, the output is capped ([`Dialect::cap_output`]) and the
-    /// budget for reasoning with it, and the server's quirks are met.
+    /// budget for reasoning where it must be, and the server's quirks are met.
     fn fit(&self, body: Json<'_>, fit: Fit) -> Vec<Edit> {
         let mut edits = match fit.output_tokens_max {
             Some(tokens) => self.cap_output(body, tokens),
             None => Vec::new(),
         };
-        // Vendors want the cap to be larger than the budget.
-        let within_cap = fit.output_tokens_max.map(|most| most.saturating_sub(1));
+        let cap = fit.output_tokens_max.filter(|_| self.caps_reasoning());
+        let within_cap = cap.map(|most| most.saturating_sub(1));
         let most = [fit.reasoning_tokens_max, within_cap];
         if let Some(most) = most.into_iter().flatten().min()
             && let Some((place, tokens)) = self.reasoning_budget(body)

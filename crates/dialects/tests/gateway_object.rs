@@ -335,3 +335,47 @@ fn a_cap_has_the_name_that_the_server_knows() {
         );
     }
 }
+
+/// A cap lowers the budget for reasoning where the vendor wants it below, and
+/// nowhere else; a brake lowers it everywhere.
+#[test]
+fn a_budget_for_reasoning_is_held_below_the_cap_where_it_must_be() {
+    let cases = [
+        (
+            "anthropic",
+            r#"{"max_tokens":9000,"thinking":{"budget_tokens":8000}}"#,
+            r#"{"max_tokens":5000,"thinking":{"budget_tokens":4999}}"#,
+            r#"{"max_tokens":9000,"thinking":{"budget_tokens":2000}}"#,
+        ),
+        (
+            "bedrock",
+            r#"{"inferenceConfig":{"maxTokens":9000},"additionalModelRequestFields":{"thinking":{"budget_tokens":8000}}}"#,
+            r#"{"inferenceConfig":{"maxTokens":5000},"additionalModelRequestFields":{"thinking":{"budget_tokens":4999}}}"#,
+            r#"{"inferenceConfig":{"maxTokens":9000},"additionalModelRequestFields":{"thinking":{"budget_tokens":2000}}}"#,
+        ),
+        (
+            "gemini",
+            r#"{"generationConfig":{"maxOutputTokens":9000,"thinkingConfig":{"thinkingBudget":8000}}}"#,
+            r#"{"generationConfig":{"maxOutputTokens":5000,"thinkingConfig":{"thinkingBudget":8000}}}"#,
+            r#"{"generationConfig":{"maxOutputTokens":9000,"thinkingConfig":{"thinkingBudget":2000}}}"#,
+        ),
+    ];
+    for (name, body, capped, braked) in cases {
+        let cap = Fit {
+            output_tokens_max: Some(5_000),
+            ..Fit::default()
+        };
+        assert_eq!(fitted(dialect(name), body, cap), capped, "{name}");
+        let brake = Fit {
+            reasoning_tokens_max: Some(2_000),
+            ..Fit::default()
+        };
+        assert_eq!(fitted(dialect(name), body, brake), braked, "{name}");
+        let loose = Fit {
+            output_tokens_max: Some(10_000),
+            reasoning_tokens_max: Some(8_000),
+            ..Fit::default()
+        };
+        assert_eq!(fitted(dialect(name), body, loose), body, "{name}");
+    }
+}

@@ -10,4 +10,6 @@ pub(crate) struct Asking<'a> {
     pub(crate) doc: &'a Doc,
     pub(crate) survey: Survey<'a>,
     pub(crate) canonical: Option<Request>,
+    /// What a closer count of the input came to, and what it goes by.
+    pub(crate) closer: Option<(u64, u64)>,
 }

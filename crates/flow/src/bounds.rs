@@ -25,6 +25,8 @@ pub(crate) struct Bounds {
     pub(crate) is_judged: bool,
     /// A bound ended a call to a provider, or its answer, before its end.
     pub(crate) cut: bool,
+    /// Which one ended a stream.
+    pub(crate) cut_by: Option<Reason>,
 }
 
 /// Rings when the time of a call is over.

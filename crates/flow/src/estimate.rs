@@ -25,9 +25,14 @@ pub(crate) fn tokens(request: &Request) -> u64 {
 }
 
 /// The same by a vocabulary, or else by words, of which 16 KB of text are
-/// looked at: the head, the middle and the end of what is longer.
+/// looked at, spread over all of it.
 pub(crate) fn sampled(request: &Request, by: Option<&Vocabulary>) -> u64 {
-    let mut sample = Sample::default();
+    let mut bytes = 0_usize;
+    walk(request, &mut |text| {
+        bytes = bytes.saturating_add(text.len());
+        0
+    });
+    let mut sample = Sample::over(bytes);
     let rest = walk(request, &mut |text| {
         sample.take_parts(text, |text| text_tokens(text, by));
         0

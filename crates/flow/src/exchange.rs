@@ -266,6 +266,8 @@ impl Exchange {
         self.address = found.address;
         if let Some(life) = found.life {
             life.note_used(self.record.arrived_us);
+            // Now, since the key may end before the body is there.
+            self.own_quotas = self.quotas_of_key(&life, &found.consumer.key_id)?;
             self.life = Some(life);
         }
         let consumer = found.consumer;

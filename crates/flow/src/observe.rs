@@ -172,6 +172,7 @@ impl Exchange {
             doc: &doc,
             survey,
             canonical: None,
+            closer: None,
         };
         self.watch_request(&mut asking, Some(&candidate));
         self.begin_attempt(provider, &candidate);

@@ -73,6 +73,7 @@ impl Exchange {
             doc: &doc,
             survey,
             canonical: None,
+            closer: None,
         };
         match self.bounds.until {
             None => self.serve(&mut asking).await,

@@ -12,7 +12,7 @@ use contract::{Fault, FaultKind, Operation, Origin, Usage};
 use evidence::Decision;
 use http::HeaderValue;
 use memchr::memmem;
-use meter::prices::{Bound, Found, May, NoPrice, Query, Terms, Tier, Tiers};
+use meter::prices::{Bound, Found, May, NoPrice, Price, Query, Terms, Tier, Tiers};
 use meter::{Amounts, Money};
 use plan::ProviderPlan;
 use routing::Candidate;
@@ -48,16 +48,7 @@ impl Worst {
             output,
             ..self.bound
         };
-        let worst = self.price.price.worst(&bound);
-        // A fee without a price is refused only where nothing may be
-        // underrated. Else the record tells that it was not priced.
-        worst.or_else(|| {
-            let without = Bound {
-                searches: 0,
-                ..bound
-            };
-            self.price.price.worst(&without).filter(|_| !self.strict)
-        })
+        worst(&self.price.price, &bound, self.strict)
     }
 
     /// The largest output that keeps the call within an amount; `None` if not
@@ -79,7 +70,25 @@ impl Worst {
     }
 }
 
+/// The most that a call can come to; `None` where nobody knows.
+fn worst(price: &Price, bound: &Bound, strict: bool) -> Option<Money> {
+    // A fee without a price is refused only where nothing may be underrated.
+    // Else the record tells that it was not priced.
+    price.worst(bound).or_else(|| {
+        let without = Bound {
+            searches: 0,
+            ..*bound
+        };
+        price.worst(&without).filter(|_| !strict)
+    })
+}
+
 impl Exchange {
+    /// The same for this call.
+    pub(crate) fn worst_of(&self, price: &Price, bound: &Bound) -> Option<Money> {
+        worst(price, bound, self.plan.reservation.strict)
+    }
+
     /// The price of a model at a provider, for this caller and call.
     pub(crate) fn price(&self, provider: &ProviderPlan, model: &str) -> Result<Found, NoPrice> {
         self.plan.prices.of(&self.price_query(provider, model))

@@ -43,6 +43,22 @@ impl Purse {
             .collect()
     }
 
+    /// Holds more: of a counter that is held already, in the same window, as
+    /// more of the same, so that the rows are no more than the windows.
+    pub(crate) fn add(&mut self, draw: &Draw, attempt: Option<u32>) {
+        match self.same(draw, attempt) {
+            Some(held) => held.amount = held.amount.saturating_add(draw.amount),
+            None => self.draws.push((draw.clone(), attempt)),
+        }
+    }
+
+    fn same(&mut self, draw: &Draw, attempt: Option<u32>) -> Option<&mut Draw> {
+        let key = (draw.counter, draw.span, attempt);
+        let mut held = self.draws.iter_mut();
+        let held = held.find(|(it, of)| (it.counter, it.span, *of) == key);
+        held.map(|(held, _)| held)
+    }
+
     /// Holds what was admitted.
     pub(crate) fn take(&mut self, admitted: Admitted, attempt: Option<u32>, now_us: u64) {
         for draw in admitted.draws {

@@ -10,6 +10,7 @@ use evidence::Decision;
 use meter::{Hold, ReasoningBrake};
 
 use crate::asking::Asking;
+use crate::bounds::Reason;
 use crate::exchange::Exchange;
 use crate::purse::told;
 
@@ -64,7 +65,7 @@ impl Exchange {
             let verdict = match brake.hold {
                 Hold::Shadow => "would_cut",
                 Hold::Warn => "warn",
-                Hold::Enforce if self.bounds.cut => "cut",
+                Hold::Enforce if self.bounds.cut_by == Some(Reason::Reasoning) => "cut",
                 Hold::Enforce => "over",
             };
             if brake.hold == Hold::Warn {

@@ -63,7 +63,6 @@ impl Exchange {
         asking: &mut Asking<'_>,
         candidates: Arc<[Candidate]>,
     ) -> Result<Reserved, Fault> {
-        self.own_quotas = self.quotas_of_key();
         let has_none = self.plan.quotas.is_empty() && self.own_quotas.is_none();
         if has_none && !self.has_max_cost() {
             return Ok(Reserved::Go(candidates));
@@ -159,7 +158,7 @@ impl Exchange {
         }
         let (mut bound, mut slices) = self.first_slice(asking, candidates, whole);
         let admitted = match self.admit_caller(&quoted, &bound).await {
-            Err(Refused::Breached(breaches)) if self.may_count_again(&breaches) => {
+            Err(Refused::Breached(breaches)) if self.may_count_again(&breaches, &bound) => {
                 let closer = self.closer_input(asking, candidates, Why::NearALimit);
                 whole.input = whole.input.min(closer.map_err(Err)?);
                 if sizes.cost {

@@ -296,8 +296,16 @@ impl Desk {
         let table = known.table(now_us);
         let quotas = known.active.iter();
         let quotas = quotas.filter_map(|(id, active)| Some((id.clone(), active.quotas.clone()?)));
-        // Before the keys they belong to.
-        self.quotas.store(Arc::new(quotas.collect()));
+        let quotas: HashMap<_, _> = quotas.collect();
+        // Whoever is told that a key has limits must find them: so a key that
+        // has none any more says so before, and one that has them after.
+        for active in known.active.values().filter(|it| it.quotas.is_none()) {
+            active.life.set_limited(false);
+        }
+        self.quotas.store(Arc::new(quotas));
+        for active in known.active.values().filter(|it| it.quotas.is_some()) {
+            active.life.set_limited(true);
+        }
         self.table.store(Arc::new(self.table.load().with(table)));
     }
 

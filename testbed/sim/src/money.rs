@@ -7,6 +7,7 @@
 //! the answers (the simulation beside this one), several replicas.
 
 mod check;
+mod crash;
 mod life;
 mod mutant;
 mod oracle;

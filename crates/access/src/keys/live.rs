@@ -8,7 +8,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 
 use contract::Secret;
 
@@ -51,6 +52,7 @@ impl LiveKey {
 #[derive(Debug)]
 pub struct KeyLife {
     cuts: bool,
+    is_limited: AtomicBool,
     stage: AtomicU8,
     used_us: AtomicU64,
 }
@@ -66,6 +68,7 @@ impl KeyLife {
     pub fn new(cuts: bool) -> Self {
         Self {
             cuts,
+            is_limited: AtomicBool::new(false),
             stage: AtomicU8::new(IN_FORCE),
             used_us: AtomicU64::new(0),
         }
@@ -74,6 +77,17 @@ impl KeyLife {
     /// Whether a revocation is meant to end open streams.
     pub fn cuts(&self) -> bool {
         self.cuts
+    }
+
+    /// Says whether the key has limits of its own. Who reads that it has must
+    /// find them, or make no call.
+    pub fn set_limited(&self, is_limited: bool) {
+        self.is_limited.store(is_limited, Release);
+    }
+
+    /// Whether the key has limits of its own.
+    pub fn is_limited(&self) -> bool {
+        self.is_limited.load(Acquire)
     }
 
     /// Says that the key was revoked: no call begins with it any more.

@@ -13,6 +13,8 @@ use meter::Vocabulary;
 pub(super) const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
 /// Pieces of a longer text that are looked at.
 const PARTS: usize = 3;
+/// A shorter piece says little.
+const PIECE_BYTES_MIN: usize = 64;
 /// Longer strings without a space near their start are files in base64.
 const FILE_BYTES_MIN: usize = 4 * 1024;
 /// Bytes of a string that tell whether it is a file.
@@ -83,6 +85,10 @@ fn count(doc: &Doc, tokens_of: impl Fn(&[u8]) -> u64) -> Counted {
 /// What was looked at, and how much was not.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sample {
+    /// Bytes of all texts together, as far as that is known.
+    spread_over: usize,
+    /// Bytes of those that came.
+    seen: usize,
     looked_at: usize,
     left: usize,
     counted: u64,
@@ -102,24 +108,48 @@ impl Sample {
         self.left += rest.len();
     }
 
-    /// Counts a text as far as there is room: of a longer one a
-    /// piece of its head, its middle and its end, since one may be unlike.
+    /// Spread over texts of so many bytes in all.
+    pub(super) fn over(bytes: usize) -> Self {
+        Self {
+            spread_over: bytes,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a text as far as it has a share of the room, which is spread
+    /// evenly: of a longer one a piece of its head, its middle and its end,
+    /// since one may be unlike.
     pub(super) fn take_parts(&mut self, text: &str, tokens_of: impl Fn(&str) -> u64) {
-        let room = LOOKED_AT_BYTES_MAX.saturating_sub(self.looked_at);
+        let room = self.share_of(text.len());
         if text.len() <= room {
             self.looked_at += text.len();
             self.counted += tokens_of(text);
             return;
         }
+        let parts = match room {
+            ..PIECE_BYTES_MIN => 0,
+            _ => (room / PIECE_BYTES_MIN).min(PARTS),
+        };
         let before = self.looked_at;
-        let last = text.len() - room / PARTS;
-        for nth in 0..PARTS {
-            let from = text.floor_char_boundary(last / (PARTS - 1) * nth);
-            let until = text.floor_char_boundary(from + room / PARTS);
+        for nth in 0..parts {
+            let piece = room / parts;
+            let from = text.floor_char_boundary((text.len() - piece) / (parts - 1).max(1) * nth);
+            let until = text.floor_char_boundary(from + piece);
             self.looked_at += until - from;
             self.counted += tokens_of(&text[from..until]);
         }
         self.left += text.len() - (self.looked_at - before);
+    }
+
+    /// How much of the next text may be looked at. What short ones did not
+    /// take is there for those behind them.
+    fn share_of(&mut self, bytes: usize) -> usize {
+        self.seen += bytes;
+        if self.spread_over <= LOOKED_AT_BYTES_MAX {
+            return LOOKED_AT_BYTES_MAX.saturating_sub(self.looked_at);
+        }
+        let due = self.seen as u128 * LOOKED_AT_BYTES_MAX as u128 / self.spread_over as u128;
+        usize::try_from(due).map_or(0, |due| due.saturating_sub(self.looked_at))
     }
 
     /// Tokens of all of it.

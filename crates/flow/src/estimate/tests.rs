@@ -45,3 +45,17 @@ fn a_long_text_is_known_by_its_head_its_middle_and_its_end() {
         );
     }
 }
+
+/// Whoever fills the beginning with plain words hides nothing behind them.
+#[test]
+fn what_is_looked_at_is_spread_over_all_texts() {
+    let plain = "plain words ".repeat(1_500);
+    let dense = "3,1;4-1*5".repeat(3_000);
+    let mut many = vec![plain.as_str()];
+    many.extend([dense.as_str(); 10]);
+    let small = vec!["4-1*5;9,2"; 20_000];
+    for texts in [many, small] {
+        let (some, all) = (sampled(&request(&texts), None), tokens(&request(&texts)));
+        assert!(some.abs_diff(all) * 5 <= all, "{some} of {all}");
+    }
+}

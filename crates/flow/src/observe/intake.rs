@@ -90,6 +90,7 @@ impl Exchange {
             doc: &asked,
             survey,
             canonical: None,
+            closer: None,
         };
         self.watch_request(&mut asking, candidate.as_ref());
         self.record.attempts.push(pair.attempt(model));

@@ -13,6 +13,8 @@ pub(crate) struct Terms {
     pub(crate) slice: u64,
     /// Most output tokens of the call.
     pub(crate) most: u64,
+    /// Its cost is counted.
+    pub(crate) costs: bool,
     /// What its cost goes by.
     pub(crate) bound: Bound,
 }

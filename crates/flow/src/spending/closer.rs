@@ -7,10 +7,12 @@
 //! learned about. Where `strict` was asked for, the
 //! bytes decide.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use contract::Fault;
 use evidence::{Decision, Reading, Value};
-use meter::learned::with_margin;
-use meter::{Breach, Hold, Measure, Vocabulary};
+use meter::learned::{self, with_margin};
+use meter::{Amounts, Breach, Hold, Measure, TokenFactor, Vocabulary};
 use routing::Candidate;
 
 use crate::asking::Asking;
@@ -26,6 +28,18 @@ const WORDS_MARGIN_PERCENT: u32 = 50;
 /// How far a count by the model's own vocabulary may lie below the truth: what
 /// a provider puts around turns and tools is not in it.
 const VOCABULARY_MARGIN_PERCENT: u32 = 10;
+
+/// The smallest factor that a reservation goes by, in parts of 1,024.
+const FACTOR_MIN: u32 = learned::ONE / 5 * 4;
+
+/// What a count of these candidates goes by.
+fn key_of(candidates: &[Candidate]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for candidate in candidates {
+        (candidate.provider, &*candidate.model).hash(&mut hasher);
+    }
+    hasher.finish()
+}
 
 /// Why the input is looked at closer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +86,16 @@ impl<'c> Near<'c> {
 
 impl Exchange {
     /// Whether a closer look at the input may help.
-    pub(super) fn may_count_again(&self, breaches: &[Breach]) -> bool {
-        let counts = |breach: &Breach| match breach.measure {
-            Measure::InputTokens | Measure::Tokens | Measure::Cost => true,
-            Measure::Requests | Measure::OutputTokens | Measure::Concurrency => false,
+    pub(super) fn may_count_again(&self, breaches: &[Breach], bound: &Amounts) -> bool {
+        let output = i64::try_from(bound.output).unwrap_or(i64::MAX);
+        let counts = |breach: &Breach| {
+            let room = breach.limit.saturating_sub(breach.level);
+            match breach.measure {
+                Measure::InputTokens | Measure::Cost => room > 0,
+                // No smaller input makes room for the output.
+                Measure::Tokens => room > output,
+                Measure::Requests | Measure::OutputTokens | Measure::Concurrency => false,
+            }
         };
         let refusing = breaches.iter().filter(|it| it.hold == Hold::Enforce);
         self.may_look_closer() && refusing.clone().all(counts) && refusing.count() > 0
@@ -94,6 +114,11 @@ impl Exchange {
         candidates: &[Candidate],
         why: Why,
     ) -> Result<u64, Fault> {
+        let key = key_of(candidates);
+        if let Some((_, tokens)) = asking.closer.filter(|(known, _)| *known == key) {
+            // Counted before, when it waited in line.
+            return Ok(tokens);
+        }
         let request = self.read(asking)?;
         let words = match self.record.request.input_tokens_estimate {
             // Counted before, by a rule or by an earlier look at the limits.
@@ -126,14 +151,18 @@ impl Exchange {
         self.record.decisions.push(noted);
         let references = meter::bound::references(asking.doc.bytes());
         let named = references.saturating_mul(meter::bound::TOKENS_PER_REFERENCE);
-        Ok(tokens.saturating_add(named))
+        let tokens = tokens.saturating_add(named);
+        asking.closer = Some((key, tokens));
+        Ok(tokens)
     }
 
     fn near<'c>(&self, words: u64, candidate: Option<&'c Candidate>) -> Near<'c> {
         let factor = candidate.and_then(|candidate| {
             let provider = &self.plan.providers[candidate.provider];
             let model = (&*provider.name, &*candidate.model);
-            self.flow.factors.of(model, Estimator::Words)
+            let learned = self.flow.factors.of(model, Estimator::Words);
+            // What others taught may not make a reservation much smaller.
+            learned.map(|it| TokenFactor(it.0.max(FACTOR_MIN)))
         });
         Near {
             candidate,

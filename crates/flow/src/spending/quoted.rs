@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use access::KeyLife;
+use contract::{Fault, FaultKind, Origin};
 use meter::{Mine, Quotas};
 use plan::Plan;
 
@@ -28,10 +30,26 @@ impl Quoted {
 }
 
 impl Exchange {
-    /// The limits of the caller's own key, which was made at run time.
-    pub(super) fn quotas_of_key(&self) -> Option<Arc<Quotas>> {
-        self.life.as_ref()?;
-        let all = self.flow.key_quotas.load();
-        all.get(self.record.who.key_id.as_deref()?).cloned()
+    /// The limits of a key's own, which was made at run time.
+    ///
+    /// # Errors
+    /// It has some, and they are gone, as it ended this moment.
+    pub(crate) fn quotas_of_key(
+        &self,
+        life: &KeyLife,
+        id: &str,
+    ) -> Result<Option<Arc<Quotas>>, Fault> {
+        if !life.is_limited() {
+            return Ok(None);
+        }
+        let own = self.flow.key_quotas.load().get(id).cloned();
+        match own {
+            Some(own) => Ok(Some(own)),
+            None => Err(Fault::new(
+                FaultKind::Overloaded,
+                Origin::Gateway,
+                "This key was changed while the call came in. Try again.",
+            )),
+        }
     }
 }

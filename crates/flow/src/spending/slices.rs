@@ -1,7 +1,7 @@
 //! Reserving the output of a long stream in slices: one before the call, and
 //! another whenever what is reserved is nearly used up.
 //!
-//! Each slice is taken by draws of its own, so it settles in the window that
+//! A slice adds to what is held of its window, so it settles in the window that
 //! it was taken in. Deliberately not here: what becomes of the stream that
 //! gets no more (`stream::slices`).
 
@@ -9,13 +9,18 @@ use std::sync::Arc;
 
 use contract::Operation;
 use contract::seams::Going;
-use meter::{Admitted, Amounts, Attempted, Counters, Draw, Refused, Subject};
+use meter::{Admitted, Amounts, Attempted, Breach, Draw, Refused, Subject};
 use routing::Candidate;
 
+use crate::Flow;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::purse::slices::{More, Terms};
 use crate::spending::quoted::Quoted;
+
+/// Rows of a call beyond which all that is left is reserved at once: they are
+/// kept in one row of the table of calls under way.
+const ROWS_MAX: usize = 64;
 
 impl Exchange {
     /// Of what a stream may take in all, what is reserved before it begins.
@@ -29,12 +34,15 @@ impl Exchange {
         let choices = u64::from(asking.survey.choices.max(1));
         let slice = size.map_or(u64::MAX, |size| size.saturating_mul(choices));
         let is_stream = asking.survey.stream && self.route.operation == Operation::Chat;
-        if !is_stream || whole.output <= slice {
+        // What a rule holds back has come before it can be counted.
+        let is_seen = is_stream && self.inspector().is_none();
+        if !is_seen || whole.output <= slice {
             return (whole, None);
         }
         let terms = Terms {
             slice,
             most: whole.output,
+            costs: whole.cost > 0,
             bound: self.cost_bound(asking, &whole),
         };
         let mut first = Amounts {
@@ -44,8 +52,8 @@ impl Exchange {
         if whole.cost > 0 {
             let costs = candidates.iter().filter_map(|candidate| {
                 let provider = &self.plan.providers[candidate.provider];
-                let found = self.price(provider, &candidate.model).ok()?;
-                found.price.worst(&terms.of(slice))
+                let price = self.price(provider, &candidate.model).ok()?.price;
+                self.worst_of(&price, &terms.of(slice))
             });
             let dearest = costs.map(|cost| cost.0).max();
             first.cost = dearest.map_or(whole.cost, |cost| cost.min(whole.cost));
@@ -60,26 +68,35 @@ impl Exchange {
         terms: &Terms,
         reserved: u64,
     ) -> (u64, Going<'static, Result<More, Refused>>) {
-        let output = terms.slice.min(terms.most.saturating_sub(reserved));
+        let left = terms.most.saturating_sub(reserved);
+        let rows = self.spending.as_ref().map_or(0, |purse| purse.draws.len());
+        // Each window has rows of its own, which must find room on the disk.
+        let output = match rows < ROWS_MAX {
+            true => terms.slice.min(left),
+            false => left,
+        };
         let attempt = self.record.attempts.last();
         let cost = attempt.and_then(|attempt| {
             let mut providers = self.plan.providers.iter();
             let provider = providers.find(|it| it.name == attempt.provider)?;
             let price = self.price(provider, &attempt.model).ok()?.price;
-            let until = price.worst(&terms.of(reserved.saturating_add(output)))?;
-            Some(until.minus(price.worst(&terms.of(reserved))?).0)
+            let until = self.worst_of(&price, &terms.of(reserved.saturating_add(output)))?;
+            Some(until.minus(self.worst_of(&price, &terms.of(reserved))?).0)
         });
+        if terms.costs && cost.is_none() {
+            // Nobody knows what it would cost.
+            return (output, Box::pin(async { Err(Refused::Unavailable) }));
+        }
         let amounts = Amounts {
             input: 0,
             output,
             cost: cost.unwrap_or(0),
         };
         let whose = Whose::of(self);
-        let counters = self.flow.counters.clone();
         let now_us = self.now_us();
         (
             output,
-            Box::pin(async move { whose.take(&counters, now_us, &amounts).await }),
+            Box::pin(async move { whose.take(now_us, &amounts).await }),
         )
     }
 }
@@ -87,22 +104,46 @@ impl Exchange {
 impl Exchange {
     /// Holds a further slice; whether it does.
     pub(crate) fn take_slice(&mut self, more: More, output: u64) -> bool {
-        self.note_breaches(&more.of_caller.would_refuse);
-        self.note_breaches(&more.of_attempt.would_refuse);
+        self.note_once(&more.of_caller.would_refuse);
+        self.note_once(&more.of_attempt.would_refuse);
         let nth = self.record.attempts.len().saturating_sub(1);
         let nth = u32::try_from(nth).unwrap_or(u32::MAX);
-        let of_caller = self.take_admitted(more.of_caller, None);
-        let of_attempt = self.take_admitted(more.of_attempt, Some(nth));
-        if let Some(purse) = &mut self.spending {
-            purse.bound.output = purse.bound.output.saturating_add(output);
+        let of_caller = more.of_caller.draws.into_iter().map(|draw| (draw, None));
+        let of_attempt = more.of_attempt.draws.into_iter();
+        let of_attempt = of_attempt.map(|draw| (draw, Some(nth)));
+        let taken: Vec<_> = of_caller.chain(of_attempt).collect();
+        let purse = self.spending.get_or_insert_default();
+        let before = purse.draws.clone();
+        for (draw, attempt) in &taken {
+            purse.add(draw, *attempt);
         }
-        of_caller.is_ok() && of_attempt.is_ok()
+        let noted = self.note_under_way();
+        let purse = self.spending.get_or_insert_default();
+        if noted.is_ok() {
+            purse.bound.output = purse.bound.output.saturating_add(output);
+            return true;
+        }
+        purse.draws = before;
+        give_back(&self.flow, taken.iter().map(|(draw, _)| draw));
+        false
+    }
+
+    /// Of a quota that is over, once: a stream has many slices.
+    fn note_once(&mut self, breaches: &[Breach]) {
+        let noted = &self.record.decisions;
+        let is_new = |it: &&Breach| {
+            !noted
+                .iter()
+                .any(|past| past.rule.as_ref() == Some(&it.quota))
+        };
+        let new: Vec<Breach> = breaches.iter().filter(is_new).cloned().collect();
+        self.note_breaches(&new);
     }
 
     /// A further slice was refused.
     pub(crate) fn note_no_slice(&mut self, refused: &Refused) {
         match refused {
-            Refused::Breached(breaches) => self.note_breaches(breaches),
+            Refused::Breached(breaches) => self.note_once(breaches),
             Refused::Full | Refused::Short | Refused::Unavailable => {}
         }
     }
@@ -110,6 +151,7 @@ impl Exchange {
 
 /// Whose call it is, for as long as others are asked.
 struct Whose {
+    flow: Arc<Flow>,
     quoted: Quoted,
     who: evidence::Identity,
     model: Option<Arc<str>>,
@@ -124,6 +166,7 @@ impl Whose {
         let record = &exchange.record;
         let attempt = record.attempts.last();
         Self {
+            flow: exchange.flow.clone(),
             quoted: Quoted::of(exchange),
             who: record.who.clone(),
             model: record.request.model.clone(),
@@ -148,15 +191,13 @@ impl Whose {
         }
     }
 
-    async fn take(
-        self,
-        counters: &Arc<dyn Counters>,
-        now_us: u64,
-        amounts: &Amounts,
-    ) -> Result<More, Refused> {
+    async fn take(self, now_us: u64, amounts: &Amounts) -> Result<More, Refused> {
         let subject = self.subject();
-        let taken = self.admit(counters, now_us, &subject, amounts).await?;
-        let mut taken = Taken { counters, taken };
+        let taken = self.admit(now_us, &subject, amounts).await?;
+        let mut taken = Taken {
+            flow: &self.flow,
+            taken,
+        };
         let of_attempt = match (&self.attempt, self.quoted.plan.quotas.has_of_attempt()) {
             (Some((provider, model)), true) => {
                 let attempt = Some(Attempted {
@@ -165,7 +206,7 @@ impl Whose {
                     account: provider,
                 });
                 let subject = Subject { attempt, ..subject };
-                self.admit(counters, now_us, &subject, amounts).await?
+                self.admit(now_us, &subject, amounts).await?
             }
             (Some(_) | None, _) => Admitted::default(),
         };
@@ -177,7 +218,6 @@ impl Whose {
 
     async fn admit(
         &self,
-        counters: &Arc<dyn Counters>,
         now_us: u64,
         subject: &Subject<'_>,
         amounts: &Amounts,
@@ -187,6 +227,7 @@ impl Whose {
         if wants.is_empty() {
             return Ok(Admitted::default());
         }
+        let counters = &self.flow.counters;
         match counters.admit(now_us, subject, &wants) {
             Err(Refused::Short) => match counters.fetch(now_us, subject, &wants) {
                 Some(fetched) => fetched.await,
@@ -198,16 +239,22 @@ impl Whose {
 }
 
 /// Gives back what was taken where the rest is not.
-struct Taken<'c> {
-    counters: &'c Arc<dyn Counters>,
+struct Taken<'f> {
+    flow: &'f Flow,
     taken: Admitted,
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        let draws = self.taken.draws.iter();
-        self.counters.settle(&mut draws.map(|draw| (draw, 0)));
+        give_back(self.flow, self.taken.draws.iter());
     }
+}
+
+/// Gives back what is not held after all, and tells those who wait for it.
+fn give_back<'d>(flow: &Flow, draws: impl Iterator<Item = &'d Draw> + Clone) {
+    let mut none = draws.clone().map(|draw| (draw, 0));
+    flow.counters.settle(&mut none);
+    flow.lines.freed(draws.map(|draw| draw.counter));
 }
 
 /// Shares what was settled out among the draws of one counter: each is used up

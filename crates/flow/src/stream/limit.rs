@@ -150,6 +150,7 @@ impl Going {
         let exchange = &mut self.exchange;
         exchange.note_limit("cut", reason);
         exchange.bounds.cut = true;
+        exchange.bounds.cut_by = Some(reason);
         exchange.record.outcome = Outcome::Complete;
         let usage = exchange.settled_usage();
         let mut end = Vec::new();

@@ -206,6 +206,8 @@ fn limits_come_and_go_with_their_keys() {
             .collect()
     };
     assert_eq!(names(&keys), ["key/cost/day"]);
+    let life = keys.desk.known().active[&row.id].life.clone();
+    assert!(life.is_limited());
     let [counter] = &keys.counters()[..] else {
         panic!("one counter")
     };
@@ -231,4 +233,5 @@ fn limits_come_and_go_with_their_keys() {
     keys.desk.publish(&free);
     assert_eq!(id_of(&keys, &secret, 5), Some(row.id.clone()));
     assert!(names(&keys).is_empty());
+    assert!(!keys.desk.known().active[&row.id].life.is_limited());
 }

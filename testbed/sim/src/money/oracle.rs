@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use evidence::Reservation;
 use meter::{Admitted, Amounts, Draw, Hold, Level, Measure, Pace, QuotaSpec, Refused, Span};
 use meter::{Subject, Want, Window};
 
@@ -25,7 +24,11 @@ pub(super) struct Entry {
     /// The provider, if it is of an attempt.
     pub(super) provider: Option<String>,
     /// Which slice of the exchange it belongs to; 0: the first.
-    slice: usize,
+    pub(super) slice: usize,
+    /// What was held before the last slice.
+    pub(super) before: i64,
+    /// The last slice, where there is more than one.
+    last: Option<Draw>,
     pub(super) settled: Option<i64>,
     /// It counts no more, although it was taken: the permit of a process that
     /// died, or what died with it by declaration.
@@ -62,7 +65,7 @@ impl Entry {
 
 /// A leaky bucket (ITU-T I.371 in its other formulation).
 #[derive(Clone, Copy, Default)]
-struct Leak {
+pub(super) struct Leak {
     full_us: u64,
     seen_us: u64,
 }
@@ -89,7 +92,10 @@ pub(super) struct Oracle {
     pub(super) verdicts: BTreeMap<usize, Verdict>,
     /// Providers that an exchange was admitted to.
     pub(super) admitted_to: Vec<(usize, String)>,
-    leaks: BTreeMap<(usize, String), Leak>,
+    /// The exchange that asked for a further slice, as long as no other one
+    /// asks for anything: what is given back now is of that slice.
+    latest_slice: Option<usize>,
+    pub(super) leaks: BTreeMap<(usize, String), Leak>,
     /// The clock was set back, so that a refusal by cells may be stricter.
     latest_us: u64,
     was_set_back: bool,
@@ -135,8 +141,9 @@ impl Oracle {
             Some(provider) => self.admitted_to.contains(&(exchange, provider.clone())),
         };
         self.complete(exchange, subject, wants, is_slice);
+        self.latest_slice = self.latest_slice.filter(|it| *it == exchange);
         match &provider {
-            _ if is_slice => {}
+            _ if is_slice => self.latest_slice = Some(exchange),
             None => {
                 let verdict = self.verdicts.entry(exchange).or_default();
                 verdict.refused |= came.is_err();
@@ -255,6 +262,9 @@ impl Oracle {
                 leak.full_us = leak.at(now_us) + cell;
                 leak.seen_us = now_us;
             }
+            if slice > 0 && self.adds(exchange, &provider, slice, draw) {
+                continue;
+            }
             self.entries.push(Entry {
                 exchange,
                 quota: nth,
@@ -263,11 +273,35 @@ impl Oracle {
                 draw: draw.clone(),
                 provider: provider.clone(),
                 slice,
+                before: 0,
+                last: None,
                 settled: None,
                 gone: false,
                 is_old: false,
             });
         }
+    }
+
+    /// More of a window that is held already is more of the same.
+    fn adds(
+        &mut self,
+        exchange: usize,
+        provider: &Option<String>,
+        slice: usize,
+        draw: &Draw,
+    ) -> bool {
+        let mut held = self.entries.iter_mut();
+        let held = held.find(|it| {
+            let same = (it.exchange, it.draw.counter, it.draw.span);
+            let is_open = it.settled.is_none() && !it.gone && it.provider == *provider;
+            is_open && same == (exchange, draw.counter, draw.span)
+        });
+        let Some(held) = held else { return false };
+        held.before = held.draw.amount;
+        held.draw.amount = held.draw.amount.saturating_add(draw.amount);
+        held.slice = slice;
+        held.last = Some(draw.clone());
+        true
     }
 
     /// What the counters say of a draw is what the list says.
@@ -381,6 +415,18 @@ impl Oracle {
 
     /// Something is settled.
     pub(super) fn settled(&mut self, draw: &Draw, actual: i64) {
+        let latest = self.latest_slice.filter(|_| actual == 0 && draw.amount > 0);
+        let mut open = self.entries.iter_mut();
+        let slice = open.find(|it| {
+            let is_open = it.settled.is_none() && !it.gone;
+            is_open && Some(it.exchange) == latest && it.last.as_ref() == Some(draw)
+        });
+        if let Some(entry) = slice {
+            // It is not held after all.
+            entry.draw.amount = entry.before;
+            entry.last = None;
+            return;
+        }
         let mut open = self.entries.iter_mut();
         let found = open.find(|it| it.settled.is_none() && !it.gone && it.draw == *draw);
         match found {
@@ -467,76 +513,6 @@ impl Oracle {
         let ends = span.until_us.saturating_add(after);
         ends.saturating_add(lasts) <= self.latest_us
     }
-
-    /// A process died, and this is what the ledger has of each exchange.
-    /// `sent` are the providers that calls of an exchange had reached.
-    pub(super) fn crashed(
-        &mut self,
-        ledger: &BTreeMap<usize, Vec<Reservation>>,
-        sent: &dyn Fn(usize) -> Vec<String>,
-    ) {
-        let mut rows = ledger.clone();
-        let mut found = Vec::new();
-        // A further slice is taken before it is written down and used behind
-        // that, so a crash in between owes nothing of the last one.
-        let mut last: BTreeMap<(usize, Option<String>), usize> = BTreeMap::new();
-        for entry in &self.entries {
-            let last = last.entry((entry.exchange, entry.provider.clone()));
-            let last = last.or_default();
-            *last = entry.slice.max(*last);
-        }
-        // Cells and permits pass by themselves.
-        self.leaks.clear();
-        for entry in &mut self.entries {
-            entry.is_old = true;
-            let own = rows.entry(entry.exchange).or_default();
-            let at = own.iter().position(|row| is_row(row, entry));
-            let row = at.map(|at| own.remove(at));
-            if let Some(row) = row {
-                entry.settled = Some(row.settled.unwrap_or(row.reserved));
-                continue;
-            }
-            let sent = sent(entry.exchange);
-            let was_sent = match &entry.provider {
-                None => !sent.is_empty(),
-                Some(provider) => sent.contains(provider),
-            };
-            // An entry that was settled has been in the ledger before.
-            let is_spent = entry.settled != Some(0);
-            let key = (entry.exchange, entry.provider.clone());
-            let is_last = entry.slice > 0 && last.get(&key) == Some(&entry.slice);
-            let is_spent = is_spent && !is_last;
-            let is_owed = is_spent && entry.draw.kind == meter::QuotaKind::Budget && was_sent;
-            if is_owed && !entry.gone {
-                found.push(format!(
-                    "x{}: what it took of {} [{}] was forgotten by a crash",
-                    entry.exchange, entry.draw.quota, entry.scope
-                ));
-            }
-            entry.gone = true;
-        }
-        for text in found {
-            self.add("durable", text);
-        }
-        for (exchange, rows) in rows {
-            if !rows.is_empty() {
-                self.add(
-                    "ledger",
-                    format!("x{exchange} has rows that nobody took: {rows:?}"),
-                );
-            }
-        }
-    }
-}
-
-/// Whether a row of the ledger is about this.
-pub(super) fn is_row(row: &Reservation, entry: &Entry) -> bool {
-    let Draw { span, amount, .. } = &entry.draw;
-    *row.quota == *entry.draw.quota
-        && *row.scope == *entry.scope
-        && (row.from_us, row.until_us) == (span.from_us, span.until_us)
-        && row.reserved == *amount
-        && row.attempt.is_some() == entry.provider.is_some()
 }
 
 /// By whom a call is counted, in words.
