@@ -290,13 +290,26 @@ impl Oracle {
         slice: usize,
         draw: &Draw,
     ) -> bool {
-        let mut held = self.entries.iter_mut();
-        let held = held.find(|it| {
+        let own = |it: &Entry| {
             let same = (it.exchange, it.draw.counter, it.draw.span);
-            let is_open = it.settled.is_none() && !it.gone && it.provider == *provider;
-            is_open && same == (exchange, draw.counter, draw.span)
+            same == (exchange, draw.counter, draw.span) && it.provider == *provider
+        };
+        let is_open = |it: &Entry| it.settled.is_none() && !it.gone;
+        let entries = &mut self.entries;
+        let at = entries.iter().position(|it| own(it) && is_open(it));
+        let at = at.or_else(|| {
+            // Nothing tells two draws apart that are alike: it was the other
+            // one's that was settled.
+            let closed = entries.iter().position(|it| own(it) && !is_open(it))?;
+            let taken = entries[closed].draw.clone();
+            let alike = |it: &Entry| is_open(it) && it.draw == taken;
+            let alike = entries.iter().position(alike)?;
+            let other = std::mem::replace(&mut entries[alike].exchange, exchange);
+            entries[closed].exchange = other;
+            Some(alike)
         });
-        let Some(held) = held else { return false };
+        let Some(at) = at else { return false };
+        let held = &mut self.entries[at];
         held.before = held.draw.amount;
         held.draw.amount = held.draw.amount.saturating_add(draw.amount);
         held.slice = slice;
