@@ -25,6 +25,7 @@ pub(crate) const VERSIONS_MAX: usize = 100;
 pub(crate) const LINES_MAX: usize = 1_000;
 /// Digits of a digest.
 const DIGEST_CHARS: usize = 16;
+/// The list; it is there from the first change on.
 const BOOK: &str = "book.json";
 /// The format of the files.
 const FORMAT: u32 = 1;
@@ -152,6 +153,9 @@ struct Draft {
 }
 
 impl Versions {
+    /// The file that is there from the first change on.
+    pub const BOOK: &str = BOOK;
+
     /// Opens the folder; it is made if it is not there.
     ///
     /// # Errors

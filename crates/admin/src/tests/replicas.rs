@@ -97,7 +97,7 @@ fn try_start(
         Ok::<_, Vec<plan::Diagnostic>>((compiled, kept))
     };
     let copy = Cabinet::open(&dir.path().join("copy")).unwrap();
-    let shelf = MirroredShelf::new(server.clone(), copy);
+    let shelf = MirroredShelf::new(server.clone(), copy, Versions::BOOK);
     let versions = Versions::shared(Arc::new(shelf));
     let last = versions.of_api().unwrap();
     let text = last.as_ref().map_or(document, |(_, text)| text);
@@ -349,6 +349,32 @@ fn without_the_database_a_replica_starts_with_its_copy_and_changes_nothing() {
     one.apply(THIRD, json!({})).unwrap();
     assert!(again.look().is_some());
     assert_eq!(again.models(), ["third"]);
+}
+
+/// An emptied database, or another schema, and one restart.
+#[test]
+fn a_database_that_lost_its_plans_puts_no_file_in_force() {
+    let (home, server, one, other) = two();
+    one.apply(SECOND, json!({})).unwrap();
+    other.look();
+    let emptied = Arc::new(Server {
+        cabinet: Cabinet::open(&home.path().join("emptied")).unwrap(),
+        changes: AtomicU64::new(0),
+        is_away: AtomicBool::new(false),
+    });
+    let again = start(&emptied, &other._dir, 2, THIRD);
+    assert_eq!(again.models(), ["large"], "what its copy says");
+    assert_eq!(again.plans.numbers(), Some((2, 2)));
+    assert!(Versions::shared(emptied.clone()).list().unwrap().is_empty());
+    let refused = again.apply(THIRD, json!({})).unwrap_err();
+    assert_eq!(refused, (503, "versions_unavailable".to_owned()));
+    let refused = again.plans.catch_up(&author()).unwrap_err();
+    let said = String::from_utf8(refused.body.to_vec()).unwrap();
+    assert!(said.contains("bring the database back"), "{said}");
+    assert!(Versions::shared(emptied).list().unwrap().is_empty());
+    // The right one again.
+    let again = start(&server, &other._dir, 2, THIRD);
+    assert_eq!((again.models(), again.look()), (one.models(), None));
 }
 
 #[test]
