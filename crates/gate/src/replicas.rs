@@ -94,11 +94,15 @@ impl Replicas {
     ) -> io::Result<Following> {
         let of_plans = Bell::default();
         let (heard_keys, heard_plans) = (keys.clone(), of_plans.clone());
+        let of_began = Arc::downgrade(plans);
         let listening = self
             .postgres
             .listen(&[KEYS_CHANNEL, PLANS_CHANNEL], move |heard| match heard {
                 Heard::Began => {
                     heard_keys.doubt();
+                    if let Some(plans) = of_began.upgrade() {
+                        plans.doubt();
+                    }
                     heard_plans.ring();
                 }
                 Heard::Note { channel, .. } => match channel == KEYS_CHANNEL {

@@ -377,6 +377,48 @@ fn a_database_that_lost_its_plans_puts_no_file_in_force() {
     assert_eq!((again.models(), again.look()), (one.models(), None));
 }
 
+/// A restore or a failover: a number may be that of another plan, and a change
+/// may be another one.
+#[test]
+fn a_database_that_was_brought_back_is_followed_whatever_its_numbers_say() {
+    let (home, server, one, other) = two();
+    one.apply(SECOND, json!({})).unwrap();
+    other.look();
+    let (elsewhere, theirs, third, _) = two();
+    third.apply(THIRD, json!({})).unwrap();
+    let changes = |server: &Server| server.changes.load(Ordering::Relaxed);
+    assert_eq!(changes(&server), changes(&theirs));
+    for file in std::fs::read_dir(elsewhere.path().join("server")).unwrap() {
+        let file = file.unwrap();
+        let to = home.path().join("server").join(file.file_name());
+        std::fs::copy(file.path(), to).unwrap();
+    }
+    // Whoever has not looked yet changes nothing.
+    assert_eq!(one.apply(FIRST, json!({})).unwrap_err().0, 409);
+    for replica in [&one, &other] {
+        replica.plans.doubt();
+        assert!(replica.look().is_some());
+        assert_eq!(replica.models(), ["third"]);
+        assert_eq!(replica.plans.numbers(), Some((2, 2)));
+        assert_eq!(replica.look(), None);
+    }
+    // An older one: what is known as the newest comes down.
+    one.apply(FIRST, json!({})).unwrap();
+    other.look();
+    assert_eq!(other.plans.numbers(), Some((3, 3)));
+    let book = elsewhere.path().join("server").join(Versions::BOOK);
+    std::fs::copy(&book, home.path().join("server").join(Versions::BOOK)).unwrap();
+    // A look in vain is as good as a lost connection.
+    server.away(true);
+    assert!(other.plans.catch_up(&author()).is_err());
+    server.away(false);
+    assert!(other.look().is_some());
+    assert_eq!(
+        (other.models(), other.plans.numbers()),
+        (vec!["third".to_owned()], Some((2, 2)))
+    );
+}
+
 #[test]
 fn a_replica_that_starts_takes_the_plan_of_the_others_whatever_its_file_says() {
     let (_home, server, one, _other) = two();
