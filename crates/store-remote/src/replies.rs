@@ -14,9 +14,11 @@ mod rows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use store::replies::{
-    Claimed, Held, Replies, RepliesError, ReplyClaim, ReplyEnd, ReplyKey, ReplyLimits, Settled,
+    Claimed, Held, RemoteFault, Replies, RepliesError, ReplyClaim, ReplyEnd, ReplyKey, ReplyLimits,
+    Settled,
 };
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
@@ -28,6 +30,9 @@ use rows::{Claiming, Ending, Own};
 const FORGOTTEN_AT_ONCE: i64 = 1_000;
 /// Most times that room is made for one.
 const ROUNDS_MAX: usize = 8;
+/// Longest wait for one question: others wait for it, and so do the renewals
+/// of what runs.
+const WAIT_MAX: Duration = Duration::from_secs(2);
 /// How much longer than others a reply may take: it has a body.
 const REPLY_TIMES: u32 = 4;
 
@@ -79,7 +84,7 @@ impl PostgresReplies {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Client) -> Work<'c, T> + Send + 'static,
     {
-        let at_most = self.database.deadline().saturating_mul(times);
+        let at_most = self.database.deadline().saturating_mul(times).min(WAIT_MAX);
         self.database.run(at_most, work).map_err(failed)
     }
 
@@ -115,7 +120,11 @@ impl Replies for PostgresReplies {
         (now_us, limits): (u64, ReplyLimits),
     ) -> Result<Settled, RepliesError> {
         let ending = Ending::of(key, by, end, self.now(now_us));
-        self.run(REPLY_TIMES, move |client| {
+        let times = match end {
+            ReplyEnd::Completed { reply: Some(_), .. } => REPLY_TIMES,
+            ReplyEnd::Completed { reply: None, .. } | ReplyEnd::Released | ReplyEnd::Unknown => 1,
+        };
+        self.run(times, move |client| {
             Box::pin(async move { make_end(client, ending, limits).await })
         })
     }
@@ -253,7 +262,11 @@ fn unsigned(number: i64) -> u64 {
 }
 
 fn failed(error: PostgresError) -> RepliesError {
-    RepliesError::Remote(error.to_string())
+    let why = error.to_string();
+    RepliesError::Remote(match error {
+        PostgresError::Unasked(_) | PostgresError::Refused { .. } => RemoteFault::NotDone(why),
+        PostgresError::Unavailable(_) => RemoteFault::Unknown(why),
+    })
 }
 
 /// A parameter and its type, so that nothing is prepared.

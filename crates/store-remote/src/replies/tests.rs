@@ -223,6 +223,15 @@ fn without_its_server_nothing_is_taken_and_nothing_is_lost() {
         "{refused:?}"
     );
     assert!(store.is_running(&key("a"), 0).is_err());
+    // Now that it is known to be away nothing is sent, which is no doubt.
+    while store.database.figures().is_up {
+        std::thread::yield_now();
+    }
+    let refused = store.claim(&claim("c"));
+    assert!(
+        refused.as_ref().is_err_and(|error| !error.leaves_doubt()),
+        "{refused:?}"
+    );
     server.start_again();
     assert!(store.database.wait_until_up(HANG));
     let Claimed::Found(row) = store.claim(&claim("a")).expect("it answers") else {
