@@ -14,7 +14,7 @@ mod rows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use store::replies::{
     Claimed, Held, RemoteFault, Replies, RepliesError, ReplyClaim, ReplyEnd, ReplyKey, ReplyLimits,
@@ -138,9 +138,17 @@ impl Replies for PostgresReplies {
 
     fn forget(&self, now_us: u64, most: u64) -> Result<u64, RepliesError> {
         let now = self.now(now_us);
+        let until = Instant::now() + self.database.deadline();
         let (gone, held) = self.run(REPLY_TIMES, move |client| {
             Box::pin(async move {
-                let gone = forget(client, now, signed(most)).await?;
+                // In pieces, each of which is done for good.
+                let mut gone = 0;
+                while gone < most && Instant::now() < until {
+                    match forget(client, now, signed(most - gone)).await? {
+                        0 => break,
+                        some => gone += some,
+                    }
+                }
                 Ok((gone, counts::held(client).await?))
             })
         })?;
@@ -237,7 +245,8 @@ async fn make_end(
     }
 }
 
-/// Removes at most so many whose time is over, oldest first.
+/// Removes at most so many whose time is over, oldest first: fewer where their
+/// replies are large, and one at least.
 async fn forget(client: &mut Client, now: Option<i64>, most: i64) -> Result<u64, Error> {
     let transaction = client.transaction().await?;
     let gone = rows::remove(&transaction, now, most).await?;
