@@ -22,7 +22,7 @@ use crate::auth::By;
 use crate::params::{Page, Params};
 use crate::reply::Reply;
 use crate::versions::{
-    Content, How, NotKept, RolloutEnd, RolloutLine, Version, Versions, is_digest,
+    Content, How, Last, NotKept, RolloutEnd, RolloutLine, Version, Versions, is_digest,
 };
 use answers::{
     diff, not_kept, parse, refused, returned, sound_note, unavailable, view, written_out,
@@ -89,6 +89,8 @@ pub struct Plans {
     /// changed something.
     is_behind: AtomicBool,
     numbers: Numbers,
+    /// What was taken may not be what there is.
+    is_doubted: AtomicBool,
     /// Held while a plan is put in force.
     in_force: Mutex<Now>,
 }
@@ -125,7 +127,7 @@ struct Step<'a> {
     /// The roll-out that ends with it.
     ended: Option<&'a RolloutLine>,
     /// The version after which it comes.
-    after: Option<u64>,
+    after: Last<'a>,
 }
 
 /// What a call brings that wants a document in force.
@@ -175,6 +177,7 @@ impl Plans {
             hands,
             is_behind: AtomicBool::new(false),
             numbers: Numbers::default(),
+            is_doubted: AtomicBool::new(false),
             in_force: Mutex::new(Now {
                 plan,
                 kept,
@@ -276,7 +279,7 @@ impl Plans {
                     diff: Some(diff.clone()),
                     kept: &candidate.kept,
                     ended: None,
-                    after: now.taken.number(),
+                    after: now.taken.last(),
                 },
             )?,
             false => None,
@@ -284,7 +287,8 @@ impl Plans {
         let before = now.digest().to_owned();
         now.plan = candidate.plan;
         now.kept = candidate.kept;
-        self.took(now, number);
+        let digest = now.digest().to_owned();
+        self.took(now, number, &digest);
         self.put(now, None);
         Ok(Applied {
             plan: now.digest().to_owned(),

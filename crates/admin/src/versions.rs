@@ -25,6 +25,7 @@ pub(crate) const VERSIONS_MAX: usize = 100;
 pub(crate) const LINES_MAX: usize = 1_000;
 /// Digits of a digest.
 const DIGEST_CHARS: usize = 16;
+/// The list; it is there from the first change on.
 const BOOK: &str = "book.json";
 /// The format of the files.
 const FORMAT: u32 = 1;
@@ -137,6 +138,9 @@ impl fmt::Display for NotKept {
     }
 }
 
+/// Number and digest of the version that is known as the last.
+pub(crate) type Last<'v> = Option<(u64, &'v str)>;
+
 /// The versions, wherever they are kept.
 pub struct Versions {
     shelf: Arc<dyn Shelf>,
@@ -152,6 +156,9 @@ struct Draft {
 }
 
 impl Versions {
+    /// The file that is there from the first change on.
+    pub const BOOK: &str = BOOK;
+
     /// Opens the folder; it is made if it is not there.
     ///
     /// # Errors
@@ -255,7 +262,7 @@ impl Versions {
         new: &Version,
         kept: &Kept,
         ended: Option<&RolloutLine>,
-        after: Option<u64>,
+        after: Last<'_>,
     ) -> Result<u64, NotKept> {
         self.change(|book| {
             if self.is_shared {
@@ -307,8 +314,9 @@ impl Book {
     }
 
     /// Refuses where others have put a plan in force meanwhile.
-    fn must_end_with(&self, number: Option<u64>) -> Result<(), NotKept> {
-        match self.versions.last().map(|last| last.number) == number {
+    fn must_end_with(&self, known: Last<'_>) -> Result<(), NotKept> {
+        let last = self.versions.last();
+        match last.map(|last| (last.number, &*last.digest)) == known {
             true => Ok(()),
             false => Err(NotKept::ChangedMeanwhile),
         }

@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::Plans;
+use admin::{Plans, Versions};
 use evidence::{Meter, Sample};
 use plan::{Owner, SharedDatabase};
+use store::shelf::COPY_DIR;
 use store::{Cabinet, MirroredShelf, Shelf};
 use store_remote::postgres::{
     Heard, KEYS_CHANNEL, Listening, PLANS_CHANNEL, Postgres, PostgresKeys, PostgresShelf,
@@ -24,8 +25,6 @@ use crate::rounds::{Bell, Rounds};
 use crate::serve::House;
 use crate::virtual_keys::{SharedKey, VirtualKeys};
 
-/// Folder of the data folder with the copy of the plans.
-const COPY_DIR: &str = "plans-copy";
 /// Longest time until a plan of another replica is in force, if the word of it
 /// is lost.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -95,11 +94,15 @@ impl Replicas {
     ) -> io::Result<Following> {
         let of_plans = Bell::default();
         let (heard_keys, heard_plans) = (keys.clone(), of_plans.clone());
+        let of_began = Arc::downgrade(plans);
         let listening = self
             .postgres
             .listen(&[KEYS_CHANNEL, PLANS_CHANNEL], move |heard| match heard {
                 Heard::Began => {
                     heard_keys.doubt();
+                    if let Some(plans) = of_began.upgrade() {
+                        plans.doubt();
+                    }
                     heard_plans.ring();
                 }
                 Heard::Note { channel, .. } => match channel == KEYS_CHANNEL {
@@ -140,7 +143,7 @@ pub(crate) fn open(loaded: &Loaded) -> io::Result<Opened> {
     };
     let copy = Cabinet::open(&loaded.data_dir.join(COPY_DIR))?;
     let truth = Arc::new(PostgresShelf::new(sharing.postgres.clone()));
-    let shelf: Arc<dyn Shelf> = Arc::new(MirroredShelf::new(truth, copy));
+    let shelf: Arc<dyn Shelf> = Arc::new(MirroredShelf::new(truth, copy, Versions::BOOK));
     Ok((replicas, Some(shelf)))
 }
 

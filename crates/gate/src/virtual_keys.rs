@@ -69,6 +69,8 @@ struct Known {
     active: HashMap<String, Active>,
     /// The last change that was read.
     seen: u64,
+    /// Keys that ended by changes which no look has seen yet.
+    ended: HashMap<String, u64>,
     /// When the next secret ends.
     next_end_us: Option<u64>,
     /// Uses of keys that ended, still to be written.
@@ -228,11 +230,16 @@ impl Desk {
         let mut known = self.known();
         let kept = match self.store.find(&row.id) {
             Ok(Some(kept)) => kept,
-            // The end of a key does not wait until the store can be read.
             Ok(None) | Err(_) if row.revoked_us.is_some() => row.clone(),
-            // The next look takes it in.
+            // What was kept is in force, also where it cannot be read now;
+            // what a look has seen was taken in by it.
+            Err(_) if row.change > known.seen => row.clone(),
+            // The next look says what became of it.
             Ok(None) | Err(_) => return,
         };
+        if !known.is_new(&kept) {
+            return;
+        }
         known.is_counted = false;
         self.copy(std::slice::from_ref(&kept), &known);
         known.take(kept, self.clock.unix_us());
@@ -261,6 +268,7 @@ impl Desk {
             }
             self.swap(&mut known);
         }
+        known.ended.clear();
         self.in_step();
         Ok(())
     }
@@ -354,10 +362,16 @@ impl Desk {
 impl Known {
     /// Takes in a row, unless a newer one of the same key is known.
     fn take(&mut self, row: KeyRow, now_us: u64) {
-        let before = self.active.get(&row.id);
-        if before.is_none_or(|before| before.row.change < row.change) {
+        if self.is_new(&row) {
             self.put(row, now_us);
         }
+    }
+
+    /// Whether nothing newer is known of the key.
+    fn is_new(&self, row: &KeyRow) -> bool {
+        let active = self.active.get(&row.id).map(|active| active.row.change);
+        let known = active.max(self.ended.get(&row.id).copied());
+        known.is_none_or(|known| known < row.change)
     }
 
     /// Takes in a row that counts, whatever is known.
@@ -390,6 +404,9 @@ impl Known {
                 self.active.insert(active.row.id.clone(), active);
             }
             KeyState::Expired | KeyState::Revoked => {
+                if row.change > self.seen {
+                    self.ended.insert(row.id.clone(), row.change);
+                }
                 if let Some(before) = before {
                     match (row.revoked_us, row.on_revoke) {
                         (Some(_), OnRevoke::Finish) => before.life.revoke(),

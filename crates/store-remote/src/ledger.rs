@@ -148,7 +148,7 @@ impl SharedLedger {
     /// # Errors
     /// The database could not be asked.
     pub fn differing(&self, wanted: Vec<Wanted>) -> Result<Vec<Differing>, PostgresError> {
-        self.postgres.run(COMPARE_MAX, move |client| {
+        self.postgres.run_long(COMPARE_MAX, move |client| {
             Box::pin(async move { compare::differing(client, wanted).await })
         })
     }
@@ -162,7 +162,7 @@ impl SharedLedger {
         question: &store::index::spend::Question,
     ) -> Result<store::index::spend::Spent, PostgresError> {
         let question = question.clone();
-        self.postgres.run(REPORT_MAX, move |client| {
+        self.postgres.run_long(REPORT_MAX, move |client| {
             Box::pin(async move { spend::spend(client, question).await })
         })
     }

@@ -35,7 +35,7 @@ pub use keys::{KEYS_CHANNEL, PostgresKeys};
 pub use listen::{Heard, Listening};
 pub use shelf::{PLANS_CHANNEL, PostgresShelf};
 
-use carry::{Order, Shared};
+use carry::{Haste, Order, Shared};
 use listen::Listener;
 use tls::Tls;
 
@@ -124,13 +124,35 @@ impl Postgres {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Client) -> Work<'c, T> + Send + 'static,
     {
+        self.run_with(Haste::Short, at_most, work)
+    }
+
+    /// The same for what takes seconds by its nature, such as a report: one is
+    /// done at a time, beside others, and one that ends in vain says nothing
+    /// about the database.
+    ///
+    /// # Errors
+    /// The database could not be asked, did not answer in time, or refused.
+    pub fn run_long<T, F>(&self, at_most: Duration, work: F) -> Result<T, PostgresError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Client) -> Work<'c, T> + Send + 'static,
+    {
+        self.run_with(Haste::Long, at_most, work)
+    }
+
+    fn run_with<T, F>(&self, haste: Haste, at_most: Duration, work: F) -> Result<T, PostgresError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Client) -> Work<'c, T> + Send + 'static,
+    {
         let until = Instant::now() + at_most;
         self.shared.is_there()?;
         let (answer, heard) = std::sync::mpsc::sync_channel(1);
         let shared = self.shared.clone();
         let order = Order::Call(Box::pin(async move {
             // Who no longer waits does not hear of it.
-            let _ = answer.send(shared.call(until, work).await);
+            let _ = answer.send(shared.call(until, haste, work).await);
         }));
         self.send(order)?;
         match heard.recv_timeout(at_most + SLACK) {
@@ -194,8 +216,8 @@ impl Postgres {
         let sent = self.orders().as_ref().map(|to| to.try_send(order).is_ok());
         match sent {
             Some(true) => Ok(()),
-            Some(false) => Err(self.shared.failed("too many calls wait for it")),
-            None => Err(self.shared.failed("its thread has ended")),
+            Some(false) => Err(self.shared.unasked("too many calls wait for it")),
+            None => Err(self.shared.unasked("its thread has ended")),
         }
     }
 }

@@ -14,9 +14,11 @@ mod rows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use store::replies::{
-    Claimed, Held, Replies, RepliesError, ReplyClaim, ReplyEnd, ReplyKey, ReplyLimits, Settled,
+    Claimed, Held, RemoteFault, Replies, RepliesError, ReplyClaim, ReplyEnd, ReplyKey, ReplyLimits,
+    Settled,
 };
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
@@ -28,6 +30,9 @@ use rows::{Claiming, Ending, Own};
 const FORGOTTEN_AT_ONCE: i64 = 1_000;
 /// Most times that room is made for one.
 const ROUNDS_MAX: usize = 8;
+/// Longest wait for one question: others wait for it, and so do the renewals
+/// of what runs.
+const WAIT_MAX: Duration = Duration::from_secs(2);
 /// How much longer than others a reply may take: it has a body.
 const REPLY_TIMES: u32 = 4;
 
@@ -79,7 +84,7 @@ impl PostgresReplies {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Client) -> Work<'c, T> + Send + 'static,
     {
-        let at_most = self.database.deadline().saturating_mul(times);
+        let at_most = self.database.deadline().saturating_mul(times).min(WAIT_MAX);
         self.database.run(at_most, work).map_err(failed)
     }
 
@@ -115,7 +120,11 @@ impl Replies for PostgresReplies {
         (now_us, limits): (u64, ReplyLimits),
     ) -> Result<Settled, RepliesError> {
         let ending = Ending::of(key, by, end, self.now(now_us));
-        self.run(REPLY_TIMES, move |client| {
+        let times = match end {
+            ReplyEnd::Completed { reply: Some(_), .. } => REPLY_TIMES,
+            ReplyEnd::Completed { reply: None, .. } | ReplyEnd::Released | ReplyEnd::Unknown => 1,
+        };
+        self.run(times, move |client| {
             Box::pin(async move { make_end(client, ending, limits).await })
         })
     }
@@ -129,9 +138,17 @@ impl Replies for PostgresReplies {
 
     fn forget(&self, now_us: u64, most: u64) -> Result<u64, RepliesError> {
         let now = self.now(now_us);
+        let until = Instant::now() + self.database.deadline();
         let (gone, held) = self.run(REPLY_TIMES, move |client| {
             Box::pin(async move {
-                let gone = forget(client, now, signed(most)).await?;
+                // In pieces, each of which is done for good.
+                let mut gone = 0;
+                while gone < most && Instant::now() < until {
+                    match forget(client, now, signed(most - gone)).await? {
+                        0 => break,
+                        some => gone += some,
+                    }
+                }
                 Ok((gone, counts::held(client).await?))
             })
         })?;
@@ -228,7 +245,8 @@ async fn make_end(
     }
 }
 
-/// Removes at most so many whose time is over, oldest first.
+/// Removes at most so many whose time is over, oldest first: fewer where their
+/// replies are large, and one at least.
 async fn forget(client: &mut Client, now: Option<i64>, most: i64) -> Result<u64, Error> {
     let transaction = client.transaction().await?;
     let gone = rows::remove(&transaction, now, most).await?;
@@ -253,7 +271,11 @@ fn unsigned(number: i64) -> u64 {
 }
 
 fn failed(error: PostgresError) -> RepliesError {
-    RepliesError::Remote(error.to_string())
+    let why = error.to_string();
+    RepliesError::Remote(match error {
+        PostgresError::Unasked(_) | PostgresError::Refused { .. } => RemoteFault::NotDone(why),
+        PostgresError::Unavailable(_) => RemoteFault::Unknown(why),
+    })
 }
 
 /// A parameter and its type, so that nothing is prepared.

@@ -188,10 +188,20 @@ pub enum RepliesError {
     /// The disk failed.
     #[error("the store of replies failed: {0}")]
     Io(#[from] std::io::Error),
-    /// A store over the network failed, or did not answer in time. Whether it
-    /// did what was asked is not known.
+    /// A store over the network failed, or did not answer in time.
     #[error("the store of replies failed: {0}")]
-    Remote(String),
+    Remote(RemoteFault),
+}
+
+/// What a store over the network did of what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteFault {
+    /// Nothing: it was not asked, or refused.
+    #[error("{0}")]
+    NotDone(String),
+    /// Nobody knows.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 impl RepliesError {
@@ -199,7 +209,8 @@ impl RepliesError {
     pub fn leaves_doubt(&self) -> bool {
         match self {
             Self::Full(..) | Self::Busy | Self::Foreign(_) => false,
-            Self::Sqlite(_) | Self::Io(_) | Self::Remote(_) => true,
+            Self::Remote(RemoteFault::NotDone(_)) => false,
+            Self::Sqlite(_) | Self::Io(_) | Self::Remote(RemoteFault::Unknown(_)) => true,
         }
     }
 }

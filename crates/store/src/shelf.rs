@@ -8,7 +8,7 @@
 pub mod conformance;
 mod mirrored;
 
-pub use mirrored::MirroredShelf;
+pub use mirrored::{COPY_DIR, MirroredShelf};
 
 use std::io;
 

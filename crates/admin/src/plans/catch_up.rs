@@ -31,7 +31,14 @@ impl Plans {
             return Ok(None);
         }
         match self.versions.is_shared() {
-            true => self.follow(author),
+            true => {
+                let is_doubted = self.is_doubted.swap(false, Ordering::Relaxed);
+                let followed = self.follow(author, is_doubted);
+                if followed.is_err() {
+                    self.doubt();
+                }
+                followed
+            }
             false => self.take_over(author),
         }
     }
@@ -63,10 +70,11 @@ impl Plans {
     }
 
     /// What another replica changed. Nothing is written: who changed it did.
-    fn follow(&self, author: &Author) -> Result<Option<String>, Reply> {
+    /// Where `is_doubted`, the number of its last change says nothing.
+    fn follow(&self, author: &Author, is_doubted: bool) -> Result<Option<String>, Reply> {
         let mut now = self.lock();
         let change = self.last_change()?;
-        if change.is_some() && change == now.taken.change {
+        if change.is_some() && change == now.taken.change && !is_doubted {
             self.is_behind.store(false, Ordering::Relaxed);
             return Ok(None);
         }
@@ -74,7 +82,7 @@ impl Plans {
         let (last, line) = latest.map_err(|error| unavailable(&error))?;
         self.numbers
             .newest(last.as_ref().map_or(0, |last| last.number));
-        let last = last.filter(|last| Some(last.number) != now.taken.number());
+        let last = last.filter(|last| Some((last.number, &*last.digest)) != now.taken.last());
         let known = now.rollout.as_ref().map(|running| &running.line);
         let known = known.or(now.taken.passed_over.as_ref());
         let is_known = last.is_none() && line.as_ref() == known;
@@ -86,6 +94,9 @@ impl Plans {
         }
         // What was read may be of a copy, or of between two changes.
         if self.last_change()? != change {
+            if is_doubted {
+                self.doubt();
+            }
             return Ok(None);
         }
         self.is_behind.store(false, Ordering::Relaxed);

@@ -122,7 +122,7 @@ impl Plans {
         after["diff"] = json!(diff);
         let change = change("plan.rollout", &line, json!(null), after);
         let line = self.record(author, change, || {
-            let after = now.taken.number();
+            let after = now.taken.last();
             self.versions.begin_rollout(&line, &candidate.kept, after)
         })?;
         now.rollout = Some(running(candidate, line));
@@ -310,14 +310,14 @@ impl Plans {
             diff: Some(diff.clone()),
             kept: &running.kept,
             ended: Some(&ended),
-            after: now.taken.number(),
+            after: now.taken.last(),
         };
         let number = self.note(&author, step)?;
         if let Some(running) = now.rollout.take() {
             now.plan = running.in_force.candidate.clone();
             now.kept = running.kept;
         }
-        self.took(&mut now, number);
+        self.took(&mut now, number, &ended.digest);
         self.put(&now, Some(RolloutEnd::Promoted));
         Ok(Reply::json(&json!({
             "plan": now.digest(),

@@ -1,7 +1,8 @@
 //! Versions that several replicas share: which of them this gateway has taken
 //! in. Two gateways may make different digests of one document, where their
 //! folders, listeners or secrets differ; so versions are told apart by their
-//! numbers.
+//! numbers, and by the digests that the versions say: after a restore or a
+//! failover a number may be that of another plan.
 //!
 //! Deliberately not here: putting a plan in force.
 
@@ -11,7 +12,7 @@ use super::answers::written_out;
 use super::{Now, Plans, Step};
 use crate::audit::Author;
 use crate::reply::Reply;
-use crate::versions::{How, RolloutLine, Version};
+use crate::versions::{How, Last, RolloutLine, Version};
 
 /// What of shared versions is in force here.
 #[derive(Clone, Default)]
@@ -29,6 +30,11 @@ impl Taken {
         self.version.as_ref().map(|(number, _)| *number)
     }
 
+    pub(super) fn last(&self) -> Last<'_> {
+        let version = self.version.as_ref();
+        version.map(|(number, digest)| (*number, &**digest))
+    }
+
     pub(super) fn digest(&self) -> Option<&str> {
         self.version.as_ref().map(|(_, digest)| digest.as_str())
     }
@@ -42,8 +48,9 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
+    /// The newest is this one: a lower one, where a database was brought back.
     pub(super) fn newest(&self, number: u64) {
-        self.newest.fetch_max(number, Ordering::Relaxed);
+        self.newest.store(number, Ordering::Relaxed);
     }
 }
 
@@ -63,10 +70,11 @@ impl Plans {
         self.tell(&now);
     }
 
-    /// Notes that what is in force has this number, if it is a new one.
-    pub(super) fn took(&self, now: &mut Now, number: Option<u64>) {
+    /// Notes that what is in force has this number and this digest, as the
+    /// versions say, if it is a new one.
+    pub(super) fn took(&self, now: &mut Now, number: Option<u64>, digest: &str) {
         if let Some(number) = number {
-            now.taken.version = Some((number, now.digest().to_owned()));
+            now.taken.version = Some((number, digest.to_owned()));
         }
         self.tell(now);
     }
@@ -75,7 +83,13 @@ impl Plans {
     pub(super) fn tell(&self, now: &Now) {
         let number = now.taken.number().unwrap_or_default();
         self.numbers.in_force.store(number, Ordering::Relaxed);
-        self.numbers.newest(number);
+        self.numbers.newest.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// What was heard of changes may not be all: the next look takes nothing
+    /// for granted. It waits for nothing.
+    pub fn doubt(&self) {
+        self.is_doubted.store(true, Ordering::Relaxed);
     }
 
     /// The first replica of all puts its document in force for all. Another
@@ -99,7 +113,10 @@ impl Plans {
             after: None,
         };
         match self.note(author, step) {
-            Ok(number) => self.took(now, number),
+            Ok(number) => {
+                let digest = now.digest().to_owned();
+                self.took(now, number, &digest);
+            }
             // Another one was first, and its document will be taken in.
             Err(_) if self.is_behind() => {}
             Err(refusal) => return Err(refusal),

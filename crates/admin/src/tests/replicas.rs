@@ -97,7 +97,7 @@ fn try_start(
         Ok::<_, Vec<plan::Diagnostic>>((compiled, kept))
     };
     let copy = Cabinet::open(&dir.path().join("copy")).unwrap();
-    let shelf = MirroredShelf::new(server.clone(), copy);
+    let shelf = MirroredShelf::new(server.clone(), copy, Versions::BOOK);
     let versions = Versions::shared(Arc::new(shelf));
     let last = versions.of_api().unwrap();
     let text = last.as_ref().map_or(document, |(_, text)| text);
@@ -349,6 +349,74 @@ fn without_the_database_a_replica_starts_with_its_copy_and_changes_nothing() {
     one.apply(THIRD, json!({})).unwrap();
     assert!(again.look().is_some());
     assert_eq!(again.models(), ["third"]);
+}
+
+/// An emptied database, or another schema, and one restart.
+#[test]
+fn a_database_that_lost_its_plans_puts_no_file_in_force() {
+    let (home, server, one, other) = two();
+    one.apply(SECOND, json!({})).unwrap();
+    other.look();
+    let emptied = Arc::new(Server {
+        cabinet: Cabinet::open(&home.path().join("emptied")).unwrap(),
+        changes: AtomicU64::new(0),
+        is_away: AtomicBool::new(false),
+    });
+    let again = start(&emptied, &other._dir, 2, THIRD);
+    assert_eq!(again.models(), ["large"], "what its copy says");
+    assert_eq!(again.plans.numbers(), Some((2, 2)));
+    assert!(Versions::shared(emptied.clone()).list().unwrap().is_empty());
+    let refused = again.apply(THIRD, json!({})).unwrap_err();
+    assert_eq!(refused, (503, "versions_unavailable".to_owned()));
+    let refused = again.plans.catch_up(&author()).unwrap_err();
+    let said = String::from_utf8(refused.body.to_vec()).unwrap();
+    assert!(said.contains("bring the database back"), "{said}");
+    assert!(Versions::shared(emptied).list().unwrap().is_empty());
+    // The right one again.
+    let again = start(&server, &other._dir, 2, THIRD);
+    assert_eq!((again.models(), again.look()), (one.models(), None));
+}
+
+/// A restore or a failover: a number may be that of another plan, and a change
+/// may be another one.
+#[test]
+fn a_database_that_was_brought_back_is_followed_whatever_its_numbers_say() {
+    let (home, server, one, other) = two();
+    one.apply(SECOND, json!({})).unwrap();
+    other.look();
+    let (elsewhere, theirs, third, _) = two();
+    third.apply(THIRD, json!({})).unwrap();
+    let changes = |server: &Server| server.changes.load(Ordering::Relaxed);
+    assert_eq!(changes(&server), changes(&theirs));
+    for file in std::fs::read_dir(elsewhere.path().join("server")).unwrap() {
+        let file = file.unwrap();
+        let to = home.path().join("server").join(file.file_name());
+        std::fs::copy(file.path(), to).unwrap();
+    }
+    // Whoever has not looked yet changes nothing.
+    assert_eq!(one.apply(FIRST, json!({})).unwrap_err().0, 409);
+    for replica in [&one, &other] {
+        replica.plans.doubt();
+        assert!(replica.look().is_some());
+        assert_eq!(replica.models(), ["third"]);
+        assert_eq!(replica.plans.numbers(), Some((2, 2)));
+        assert_eq!(replica.look(), None);
+    }
+    // An older one: what is known as the newest comes down.
+    one.apply(FIRST, json!({})).unwrap();
+    other.look();
+    assert_eq!(other.plans.numbers(), Some((3, 3)));
+    let book = elsewhere.path().join("server").join(Versions::BOOK);
+    std::fs::copy(&book, home.path().join("server").join(Versions::BOOK)).unwrap();
+    // A look in vain is as good as a lost connection.
+    server.away(true);
+    assert!(other.plans.catch_up(&author()).is_err());
+    server.away(false);
+    assert!(other.look().is_some());
+    assert_eq!(
+        (other.models(), other.plans.numbers()),
+        (vec!["third".to_owned()], Some((2, 2)))
+    );
 }
 
 #[test]

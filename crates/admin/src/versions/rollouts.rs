@@ -8,7 +8,7 @@ use std::io;
 use plan::{Abort, Breach, Figures, Kept, Share};
 use serde::{Deserialize, Serialize};
 
-use super::{Book, Content, Draft, FORMAT, NotKept, Version, Versions};
+use super::{Book, Content, Draft, FORMAT, Last, NotKept, Version, Versions};
 
 /// Most roll-outs that are listed; what is older is in the audit journal only.
 pub(crate) const ROLLOUTS_MAX: usize = 100;
@@ -103,7 +103,7 @@ impl Versions {
         &self,
         new: &RolloutLine,
         kept: &Kept,
-        after: Option<u64>,
+        after: Last<'_>,
     ) -> Result<RolloutLine, NotKept> {
         self.change(|book| {
             if self.is_shared() {
@@ -154,7 +154,9 @@ impl Book {
     /// if it is not on any more.
     pub(super) fn take(&mut self, line: &RolloutLine) -> Option<String> {
         let mut on = self.rollouts.iter_mut();
-        let known = on.find(|it| it.number == line.number && it.ended.is_none())?;
+        // After a restore its number may be that of another.
+        let same = |it: &RolloutLine| it.number == line.number && it.time_us == line.time_us;
+        let known = on.find(|it| same(it) && it.ended.is_none())?;
         let before = known.digest.clone();
         known.clone_from(line);
         Some(before)

@@ -141,7 +141,12 @@ impl Bringing {
 
     fn failed(&mut self, why: &Stopped) {
         self.figures.failures.fetch_add(1, Relaxed);
-        let is_away = matches!(why, Stopped::Database(PostgresError::Unavailable(_)));
+        let is_away = match why {
+            Stopped::Database(PostgresError::Unasked(_) | PostgresError::Unavailable(_)) => true,
+            Stopped::Database(PostgresError::Refused { .. })
+            | Stopped::Journal(_)
+            | Stopped::Elsewhere => false,
+        };
         let why = why.to_string();
         // That the database is away was said by its handle.
         if !is_away && why != self.told {

@@ -71,7 +71,7 @@ impl SharedKey {
             Some(digits) => *blake3::Hash::from_hex(digits.trim())
                 .map_err(|_| {
                     io::Error::other(
-                        "database.keys_secret: write 64 hexadecimal digits after `hex:`, as \
+                        "database.shared_secret: write 64 hexadecimal digits after `hex:`, as \
                          `xxd -p -c 32 keys.key` prints them",
                     )
                 })?
@@ -359,8 +359,8 @@ fn bring_in(data_dir: &Path, store: &dyn Keys, key: &SharedKey) -> io::Result<()
     if its_key.expose() != key.key.expose() {
         return Err(io::Error::other(format!(
             "{} holds {} virtual keys of this gateway alone, which the database does not have, and \
-             database.keys_secret is not the key of their digests. Either give all replicas \
-             `hex:` and what `xxd -p -c 32 keys.key` prints as database.keys_secret, and these \
+             database.shared_secret is not the key of their digests. Either give all replicas \
+             `hex:` and what `xxd -p -c 32 keys.key` prints as database.shared_secret, and these \
              keys are brought into the database; or move the file away, and make the keys anew",
             path.display(),
             rows.len()
@@ -428,7 +428,7 @@ pub(super) fn tell_of_a_copy(data_dir: &Path) {
     if data_dir.join(COPY_FILE).exists() {
         crate::say(&format!(
             "this data folder has a copy of virtual keys that a database keeps ({COPY_FILE}), but \
-             the configuration names none with `database.keys_secret`: they do not count, and \
+             the configuration names none with `database.shared_secret`: they do not count, and \
              their callers are turned away"
         ));
     }

@@ -38,7 +38,7 @@ fn replica(upstream: &Upstream, server: &Server) -> (Home, Gateway) {
         "models: {{m: up/m}}\n\
          idempotency: {{retain: full}}\n\
          budgets: [{{name: calls, measure: requests, limit: '100', window: forever}}]\n\
-         database: {{url: '{}', deadline: 2s}}\n",
+         database: {{url: '{}', deadline: 1s}}\n",
         server.url()
     )));
     let gateway = home.start();

@@ -14,7 +14,10 @@ use crate::interpolate::Sources;
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 const SHARED_SECRET_BYTES_MIN: usize = 32;
 const SCHEMA_MAX: usize = 48;
-const DEADLINE_MS: RangeInclusive<u64> = 10..=10_000;
+/// What a gateway runs is renewed between other questions: none may take long.
+const DEADLINE_MS: RangeInclusive<u64> = 10..=1_000;
+/// A running call is not renewed while the database is away.
+const TTL_MS_MIN: u64 = 60_000;
 const LAG_MS: RangeInclusive<u64> = 1_000..=86_400_000;
 
 /// The database that replicas share.
@@ -73,6 +76,14 @@ pub(super) fn compile(
         .and_then(|path| authorities(path, sources, findings));
     let shared_secret = shared_secret(entry, findings);
     let url = entry.url.as_ref()?.secret().expose();
+    let idempotency = &document.idempotency;
+    if idempotency.enabled && idempotency.ttl.0 < TTL_MS_MIN {
+        findings.error(
+            "idempotency.ttl",
+            "with a `database`, the key of a running call could come free while it is away",
+            "write `1m` or more: longer than the longest call, and than an outage may last",
+        );
+    }
     let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
     match rest.map(modes) {
         None => findings.error(

@@ -30,7 +30,7 @@ pub struct DatabaseEntry {
     /// keeps its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_secret: Option<SecretText>,
-    /// Longest wait of a call for the database.
+    /// Longest wait of a call for the database, `1s` at most.
     pub deadline: Millis,
     /// How long records may wait to be in the database before
     /// `on_unavailable` applies.

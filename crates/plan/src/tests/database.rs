@@ -55,6 +55,11 @@ fn what_cannot_be_used_is_said_with_what_to_write() {
         ("{schema: pg_own}", "database.schema"),
         ("{schema: ''}", "database.schema"),
         ("{deadline: 1ms}", "database.deadline"),
+        ("{deadline: 2s}", "database.deadline"),
+        (
+            "{url: 'postgres://h/d'}\nidempotency: {ttl: 59s}",
+            "idempotency.ttl",
+        ),
         ("{max_lag: 10ms}", "database.max_lag"),
         ("{ca_file: none.pem}", "database.ca_file"),
         (

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_postgres::{Client, Error, Notification};
 
 use super::address::CONNECT_MAX;
-use super::fault::words;
+use super::fault::{is_of_one_call, words};
 use super::link::Link;
 use super::listen::Listener;
 use super::migrate::{Unfit, migrate};
@@ -28,10 +28,21 @@ const LINKS_MAX: usize = 4;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Time between two attempts to reach it, at first and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// Longest time in which a call that took too long is broken off.
+const CANCEL_MAX: Duration = Duration::from_secs(1);
 /// Longest time in which tables are made.
 const TABLES_MAX: Duration = Duration::from_secs(10);
 
 pub(super) const SLOW: &str = "it did not answer in time";
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// A moment; if it takes longer, the server is in doubt.
+    Short,
+    /// Seconds, by its nature. One such call is made at a time.
+    Long,
+}
 
 /// What the thread is asked.
 pub(super) enum Order {
@@ -53,6 +64,9 @@ pub(super) struct Shared {
     changed: Condvar,
     idle: Mutex<Vec<Link>>,
     permits: Semaphore,
+    /// Beside one of `permits`, for what takes long: others are left for the
+    /// path of calls.
+    long: Semaphore,
     doubted: Notify,
 }
 
@@ -74,6 +88,7 @@ impl Shared {
             changed: Condvar::new(),
             idle: Mutex::default(),
             permits: Semaphore::new(LINKS_MAX),
+            long: Semaphore::new(1),
             doubted: Notify::new(),
         }
     }
@@ -93,7 +108,13 @@ impl Shared {
             return Ok(());
         }
         let why = self.fault();
-        Err(self.failed(why.as_deref().unwrap_or("it was not reached yet")))
+        Err(self.unasked(why.as_deref().unwrap_or("it was not reached yet")))
+    }
+
+    /// A call that was not made.
+    pub(super) fn unasked(&self, why: &str) -> PostgresError {
+        self.failed.fetch_add(1, Relaxed);
+        PostgresError::Unasked(why.to_owned())
     }
 
     /// A call that was not answered.
@@ -129,55 +150,92 @@ impl Shared {
     }
 
     /// Does a call, until its deadline.
-    pub(super) async fn call<T, F>(&self, until: Instant, work: F) -> Result<T, PostgresError>
+    pub(super) async fn call<T, F>(
+        &self,
+        until: Instant,
+        haste: Haste,
+        work: F,
+    ) -> Result<T, PostgresError>
     where
         F: for<'c> FnOnce(&'c mut Client) -> Work<'c, T>,
     {
         let until = tokio::time::Instant::from_std(until);
-        let Ok(permit) = tokio::time::timeout_at(until, self.permits.acquire()).await else {
-            return Err(self.failed("all connections to it are busy"));
+        let places = async {
+            let long = match haste {
+                Haste::Long => Some(self.long.acquire().await),
+                Haste::Short => None,
+            };
+            (long, self.permits.acquire().await)
         };
-        let done = tokio::time::timeout_at(until, self.on_a_link(work)).await;
-        drop(permit);
-        match done {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => {
-                let told = PostgresError::of(&error);
-                if let PostgresError::Unavailable(why) = &told {
-                    self.failed.fetch_add(1, Relaxed);
-                    self.doubt(why);
-                }
-                Err(told)
+        let Ok(_places) = timeout_at(until, places).await else {
+            return Err(self.unasked("all connections to it are busy"));
+        };
+        let began = tokio::time::Instant::now();
+        let mut link = match timeout_at(until, self.link()).await {
+            Ok(Ok(link)) => link,
+            Ok(Err(error)) => return Err(self.not_opened(&words(&error))),
+            Err(_) if began + self.options.deadline / 2 < until => {
+                return Err(self.not_opened(SLOW));
             }
+            // It waited for its place, and so it had no time for this.
             Err(_) => {
-                self.doubt(SLOW);
-                Err(self.failed(SLOW))
+                self.doubted.notify_one();
+                return Err(self.unasked(SLOW));
             }
+        };
+        let done = timeout_at(until, work(&mut link.client)).await;
+        let (told, is_of_one_call) = match done {
+            Ok(Ok(done)) => {
+                self.put(link);
+                return Ok(done);
+            }
+            Ok(Err(error)) => (PostgresError::of(&error), is_of_one_call(&error)),
+            Err(_) => {
+                self.give_up(link);
+                self.lost(SLOW, haste == Haste::Long);
+                return Err(self.failed(SLOW));
+            }
+        };
+        match &told {
+            PostgresError::Refused { .. } => self.put(link),
+            PostgresError::Unasked(why) | PostgresError::Unavailable(why) => {
+                self.failed.fetch_add(1, Relaxed);
+                self.lost(why, is_of_one_call || haste == Haste::Long);
+            }
+        }
+        Err(told)
+    }
+
+    async fn link(&self) -> Result<Link, Error> {
+        match self.take() {
+            Some(link) => Ok(link),
+            None => self.open(None).await,
         }
     }
 
-    /// The connection of a call that does not end is dropped with it.
-    async fn on_a_link<T, F>(&self, work: F) -> Result<T, Error>
-    where
-        F: for<'c> FnOnce(&'c mut Client) -> Work<'c, T>,
-    {
-        let taken = self.take();
-        let mut link = match taken {
-            Some(link) => link,
-            None => self.open(None).await?,
-        };
-        let done = work(&mut link.client).await;
-        let is_kept = match &done {
-            Ok(_) => true,
-            Err(error) => match PostgresError::of(error) {
-                PostgresError::Refused { .. } => true,
-                PostgresError::Unavailable(_) => false,
-            },
-        };
-        if is_kept {
-            self.put(link);
+    fn not_opened(&self, why: &str) -> PostgresError {
+        self.doubt(why);
+        self.unasked(why)
+    }
+
+    /// A call was lost. Where that says little about the server, it is looked
+    /// at, and others go on meanwhile.
+    fn lost(&self, why: &str, is_of_the_call: bool) {
+        match is_of_the_call {
+            true => self.doubted.notify_one(),
+            false => self.doubt(why),
         }
-        done
+    }
+
+    /// Lets go of a connection whose call took too long. The server would go
+    /// on with it, so it is told not to.
+    fn give_up(&self, link: Link) {
+        let (token, tls) = (link.client.cancel_token(), self.tls.clone());
+        tokio::spawn(async move {
+            // Else the server's own limits end it.
+            drop(timeout(CANCEL_MAX, token.cancel_query(tls)).await);
+            drop(link);
+        });
     }
 
     fn take(&self) -> Option<Link> {
@@ -295,9 +353,12 @@ impl<'s> Keeper<'s> {
 
     /// Whether a server that was there still is.
     async fn look(&mut self) -> Result<(), String> {
-        // Where all connections are busy, their calls look.
         let Some(link) = self.shared.take() else {
-            return Ok(());
+            // Where connections are busy, their calls look.
+            return match self.shared.permits.available_permits() < LINKS_MAX {
+                true => Ok(()),
+                false => self.reach().await,
+            };
         };
         let asked = timeout(LOOK_EVERY, link.client.batch_execute("")).await;
         match asked {

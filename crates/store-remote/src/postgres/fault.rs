@@ -7,7 +7,10 @@ use tokio_postgres::error::SqlState;
 /// Why nothing came back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PostgresError {
-    /// It cannot be asked now, or did not answer in time. Whether what was
+    /// It cannot be asked now, so nothing was done.
+    #[error("the database cannot be used: {0}")]
+    Unasked(String),
+    /// It was lost on the way, or did not answer in time. Whether what was
     /// asked was done is not known.
     #[error("the database cannot be used: {0}")]
     Unavailable(String),
@@ -35,6 +38,16 @@ const PASSING: [SqlState; 10] = [
     SqlState::OUT_OF_MEMORY,
     SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
 ];
+
+/// States of a call that waited for others or took too long: the server is
+/// well.
+const OF_ONE_CALL: [SqlState; 2] = [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE];
+
+/// Whether an error is of one call alone, and says nothing about the server.
+pub(super) fn is_of_one_call(error: &Error) -> bool {
+    let told = error.as_db_error();
+    told.is_some_and(|told| OF_ONE_CALL.contains(told.code()))
+}
 
 impl PostgresError {
     /// What the client says, in these words.

@@ -9,9 +9,12 @@ use tokio_postgres::{AsyncMessage, Client, Error, Notification};
 use super::PostgresOptions;
 use super::tls::Tls;
 
-/// The server ends a statement that takes longer, and a transaction in which
-/// nothing happens for so long.
-const STATEMENT_MAX: Duration = Duration::from_secs(10);
+/// The server ends a statement that takes longer.
+pub(super) const STATEMENT_MAX: Duration = Duration::from_secs(10);
+/// The server ends a statement that waits longer for others, and a transaction
+/// in which nothing happens for so long.
+const LOCK_MAX: Duration = Duration::from_secs(1);
+const IDLE_MAX: Duration = Duration::from_secs(2);
 /// Pushes that wait to be heard.
 const NOTES_MAX: usize = 1_024;
 
@@ -54,11 +57,14 @@ impl Link {
         let settings = format!(
             "SET search_path TO \"{}\";
              SET statement_timeout TO {milliseconds};
-             SET lock_timeout TO {milliseconds};
-             SET idle_in_transaction_session_timeout TO {milliseconds};
+             SET lock_timeout TO {};
+             SET idle_in_transaction_session_timeout TO {};
              SET default_transaction_isolation TO 'read committed';
-             SET synchronous_commit TO on",
-            options.schema
+             SELECT set_config('synchronous_commit', 'on', false)
+               WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
+            options.schema,
+            LOCK_MAX.as_millis(),
+            IDLE_MAX.as_millis(),
         );
         this.client.batch_execute(&settings).await?;
         Ok(this)

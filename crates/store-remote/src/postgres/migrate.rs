@@ -5,6 +5,8 @@
 
 use tokio_postgres::{Client, Error, Transaction};
 
+use super::link::STATEMENT_MAX;
+
 /// All steps: number, name, statements. They run with the schema as the search
 /// path, so no name in them is qualified.
 pub(super) const STEPS: [(i32, &str, &str); 3] = [
@@ -45,6 +47,9 @@ pub(super) async fn migrate(
         return Ok(());
     }
     let transaction = client.transaction().await?;
+    // Another one makes them for longer than calls wait for each other.
+    let patience = format!("SET LOCAL lock_timeout TO {}", STATEMENT_MAX.as_millis());
+    transaction.batch_execute(&patience).await?;
     transaction
         .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
         .await?;

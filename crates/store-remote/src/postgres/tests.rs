@@ -1,5 +1,6 @@
 //! A real server: reached, lost, found again, slow, and heard.
 
+mod path;
 pub(crate) mod server;
 
 use std::sync::Arc;
@@ -57,7 +58,10 @@ fn a_database_is_asked_lost_and_found_again() {
     server.kill();
     let lost = number(&postgres, "SELECT 1::bigint");
     assert!(
-        matches!(lost, Err(PostgresError::Unavailable(_))),
+        matches!(
+            lost,
+            Err(PostgresError::Unasked(_) | PostgresError::Unavailable(_))
+        ),
         "{lost:?}"
     );
     // Nobody waits any more, however long they would.
@@ -66,7 +70,10 @@ fn a_database_is_asked_lost_and_found_again() {
     }
     let lost = number(&postgres, "SELECT 1::bigint");
     assert!(
-        matches!(lost, Err(PostgresError::Unavailable(_))),
+        matches!(
+            lost,
+            Err(PostgresError::Unasked(_) | PostgresError::Unavailable(_))
+        ),
         "{lost:?}"
     );
     assert!(postgres.figures().failed >= 2);

@@ -310,6 +310,9 @@ pub(super) async fn renew(
     Ok(())
 }
 
+/// Most bytes of replies that are removed at a time, and one reply beyond it.
+const REMOVED_BYTES_MAX: i64 = 8 << 20;
+
 /// Removes at most so many whose time is over, oldest first, and passes over
 /// those that somebody else is about to remove or take.
 pub(super) async fn remove(
@@ -321,14 +324,22 @@ pub(super) async fn remove(
         "WITH t AS MATERIALIZED (SELECT ",
         now!("$1"),
         " AS now), over AS MATERIALIZED (
-           SELECT r.tenant, r.app, r.key FROM replies r, t
+           SELECT r.tenant, r.app, r.key, r.bytes, r.expires_us FROM replies r, t
            WHERE r.expires_us <= t.now AND NOT (r.state = 'running' AND r.lease_us > t.now)
-           ORDER BY r.expires_us LIMIT $2 FOR UPDATE OF r SKIP LOCKED)
-         DELETE FROM replies r USING over
-         WHERE r.tenant = over.tenant AND r.app = over.app AND r.key = over.key
+           ORDER BY r.expires_us LIMIT $2 FOR UPDATE OF r SKIP LOCKED),
+         sized AS MATERIALIZED (
+           SELECT tenant, app, key, sum(bytes) OVER (ORDER BY expires_us, tenant, app, key)
+             - bytes AS before FROM over)
+         DELETE FROM replies r USING sized
+         WHERE r.tenant = sized.tenant AND r.app = sized.app AND r.key = sized.key
+           AND sized.before < $3
          RETURNING r.tenant, r.bytes"
     );
-    let params: [Param<'_>; 2] = [(&now, Type::INT8), (&most, Type::INT8)];
+    let params: [Param<'_>; 3] = [
+        (&now, Type::INT8),
+        (&most, Type::INT8),
+        (&REMOVED_BYTES_MAX, Type::INT8),
+    ];
     let mut changes = Changes::new();
     for row in transaction.query_typed(sql, &params).await? {
         let sum = changes.entry(row.get("tenant")).or_default();

@@ -223,6 +223,15 @@ fn without_its_server_nothing_is_taken_and_nothing_is_lost() {
         "{refused:?}"
     );
     assert!(store.is_running(&key("a"), 0).is_err());
+    // Now that it is known to be away nothing is sent, which is no doubt.
+    while store.database.figures().is_up {
+        std::thread::yield_now();
+    }
+    let refused = store.claim(&claim("c"));
+    assert!(
+        refused.as_ref().is_err_and(|error| !error.leaves_doubt()),
+        "{refused:?}"
+    );
     server.start_again();
     assert!(store.database.wait_until_up(HANG));
     let Claimed::Found(row) = store.claim(&claim("a")).expect("it answers") else {
@@ -232,6 +241,51 @@ fn without_its_server_nothing_is_taken_and_nothing_is_lost() {
         row.state,
         ReplyState::Completed { reply: Some(_), .. }
     ));
+}
+
+#[test]
+fn large_replies_are_forgotten_a_few_at_a_time() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let store = PostgresReplies {
+        time: Time::Caller,
+        ..PostgresReplies::new(reached(&server, "large"))
+    };
+    let limits = ReplyLimits {
+        keys: 10,
+        keys_per_tenant: 10,
+        bytes: 1 << 30,
+    };
+    let mib = 1 << 20;
+    let mut all = Vec::from([(); 4].map(|()| 5 * mib));
+    all.push(20 * mib);
+    for (nth, bytes) in all.iter().enumerate() {
+        let mut wanted = claim(&format!("{nth}"));
+        wanted.now_us += nth as u64;
+        wanted.limits = limits;
+        assert_eq!(store.claim(&wanted).expect("it answers"), Claimed::First);
+        let end = ReplyEnd::Completed {
+            status: 200,
+            reply: Some(reply(*bytes)),
+        };
+        let ending = Ending::of(&wanted.key, &wanted.by, &end, Some(signed(wanted.now_us)));
+        let kept = store.database.run(HANG, move |client| {
+            Box::pin(async move { make_end(client, ending, limits).await })
+        });
+        assert_eq!(kept.expect("it answers"), Settled::Kept);
+    }
+    let late = Some(i64::MAX / 4);
+    let pieces: Vec<u64> = (0..4)
+        .map(|_| {
+            let gone = store.database.run(HANG, move |client| {
+                Box::pin(async move { forget(client, late, 1_000).await })
+            });
+            gone.expect("it answers")
+        })
+        .collect();
+    assert_eq!(pieces, [2, 2, 1, 0]);
+    counts_are_right(&server, "large");
 }
 
 /// A clock that stands still.

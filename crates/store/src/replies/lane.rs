@@ -40,6 +40,9 @@ const RENEW: Duration = Duration::from_millis(1_500);
 const FORGET_EVERY: u32 = 20;
 /// Most that are forgotten at a time.
 const FORGOTTEN_AT_ONCE: u64 = 1_000;
+/// How long ends that wait are written at a time, so that neither calls nor
+/// renewals wait for all of them; and the pause until the next of them.
+const LATE_MAX: Duration = Duration::from_millis(200);
 /// Longest wait for what is queued at the end of the process.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -149,6 +152,7 @@ impl ReplyLane {
             owner: owner.clone(),
             live: live.clone(),
             late: Vec::new(),
+            goes_on: None,
             rounds: 0,
         };
         std::thread::Builder::new()
@@ -354,6 +358,8 @@ struct Tender {
     live: Arc<AtomicUsize>,
     /// Ends that the store could not take in.
     late: Vec<Ending>,
+    /// When more of them are written, if they were broken off by the time.
+    goes_on: Option<Instant>,
     rounds: u32,
 }
 
@@ -361,19 +367,22 @@ impl Tender {
     fn serve(mut self, jobs: &Receiver<Job>) {
         let mut next = Instant::now() + RENEW;
         loop {
-            match jobs.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            let wakes = self.goes_on.map_or(next, |goes_on| goes_on.min(next));
+            match jobs.recv_timeout(wakes.saturating_duration_since(Instant::now())) {
                 Ok(Job::Ask(act)) => act(&*self.store),
                 Ok(Job::Settle(ending)) => drop(self.settle(*ending)),
                 Ok(Job::Flush(done)) => {
-                    self.settle_late();
+                    self.settle_late(FLUSH);
                     let _ = done.send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.settle_late(),
+                Err(RecvTimeoutError::Disconnected) => return self.settle_late(FLUSH),
             }
             if Instant::now() >= next {
                 self.round();
                 next = Instant::now() + RENEW;
+            } else if self.goes_on.is_some_and(|at| Instant::now() >= at) {
+                self.settle_late(LATE_MAX);
             }
         }
     }
@@ -384,7 +393,7 @@ impl Tender {
         if self.live.load(Relaxed) > 0 {
             drop(self.store.renew(&self.owner, now_us, LEASE_US));
         }
-        self.settle_late();
+        self.settle_late(LATE_MAX);
         self.rounds = self.rounds.wrapping_add(1);
         if self.rounds.is_multiple_of(FORGET_EVERY) {
             drop(self.store.forget(now_us, FORGOTTEN_AT_ONCE));
@@ -412,14 +421,26 @@ impl Tender {
         !failed
     }
 
-    fn settle_late(&mut self) {
+    /// Writes ends that wait, one at least, for about so long.
+    fn settle_late(&mut self, at_most: Duration) {
+        let until = Instant::now() + at_most;
         let mut late = std::mem::take(&mut self.late).into_iter();
+        self.goes_on = None;
         // Where one fails, the others would most likely wait in vain as well;
         // the next time they come before it.
         while let Some(ending) = late.next()
             && self.settle(ending)
-        {}
+        {
+            let now = Instant::now();
+            if now >= until {
+                self.goes_on = (late.len() > 0).then_some(now + LATE_MAX);
+                break;
+            }
+        }
         let failed = std::mem::replace(&mut self.late, late.collect());
         self.late.extend(failed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,13 +217,29 @@ struct Failing {
     fails: AtomicBool,
     /// It takes keys, and its answers are lost.
     mute: AtomicBool,
+    /// It cannot be asked.
+    away: AtomicBool,
+}
+
+impl Failing {
+    fn new(fails: bool, mute: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner: MemoryReplies::default(),
+            fails: AtomicBool::new(fails),
+            mute: AtomicBool::new(mute),
+            away: AtomicBool::new(false),
+        })
+    }
 }
 
 impl Replies for Failing {
     fn claim(&self, claim: &ReplyClaim) -> Result<Claimed, RepliesError> {
+        if self.away.load(SeqCst) {
+            return Err(RepliesError::Remote(RemoteFault::NotDone("away".into())));
+        }
         let claimed = self.inner.claim(claim);
         match self.mute.load(SeqCst) {
-            true => Err(RepliesError::Remote("nothing came back".into())),
+            true => Err(RepliesError::Remote(RemoteFault::Unknown("mute".into()))),
             false => claimed,
         }
     }
@@ -255,11 +271,7 @@ impl Replies for Failing {
 
 #[test]
 fn an_end_that_could_not_be_written_is_written_later() {
-    let store = Arc::new(Failing {
-        inner: MemoryReplies::default(),
-        fails: AtomicBool::new(true),
-        mute: AtomicBool::new(false),
-    });
+    let store = Failing::new(true, false);
     let lane = lane(store.clone());
     let live = first(&lane, "a");
     assert!(wait(live.settle(completed(), None)).is_err());
@@ -272,11 +284,7 @@ fn an_end_that_could_not_be_written_is_written_later() {
 /// One that the store never takes in holds up no other for ever.
 #[test]
 fn ends_that_wait_are_all_written_once_the_store_is_mended() {
-    let store = Arc::new(Failing {
-        inner: MemoryReplies::default(),
-        fails: AtomicBool::new(true),
-        mute: AtomicBool::new(false),
-    });
+    let store = Failing::new(true, false);
     let lane = lane(store.clone());
     for name in ["a", "b", "c"] {
         assert!(wait(first(&lane, name).settle(completed(), None)).is_err());
@@ -292,11 +300,7 @@ fn ends_that_wait_are_all_written_once_the_store_is_mended() {
 /// Nothing was sent, so nobody may be locked out.
 #[test]
 fn a_key_whose_claim_was_not_heard_is_given_back_once_the_store_hears() {
-    let store = Arc::new(Failing {
-        inner: MemoryReplies::default(),
-        fails: AtomicBool::new(true),
-        mute: AtomicBool::new(true),
-    });
+    let store = Failing::new(true, true);
     let lane = lane(store.clone());
     assert!(wait(lane.claim(claim("a"))).is_err());
     store.mute.store(false, SeqCst);
@@ -312,4 +316,18 @@ fn a_key_whose_claim_was_not_heard_is_given_back_once_the_store_hears() {
     store.fails.store(false, SeqCst);
     lane.flush();
     assert_eq!(taken(&lane), None);
+}
+
+/// An outage refuses many: none of them may take the place of a call.
+#[test]
+fn claims_that_were_never_sent_hold_no_places() {
+    let store = Failing::new(true, false);
+    store.away.store(true, SeqCst);
+    let lane = lane(store.clone());
+    for nth in 0..5_000 {
+        let refused = wait(lane.claim(claim(&nth.to_string())));
+        assert!(matches!(refused, Err(RepliesError::Remote(_))));
+    }
+    store.away.store(false, SeqCst);
+    drop(first(&lane, "a"));
 }

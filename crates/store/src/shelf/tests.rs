@@ -29,7 +29,8 @@ impl Shelf for Server {
         self.ask()?.change(name, decide)
     }
     fn last_change(&self) -> io::Result<Option<u64>> {
-        self.ask().map(|_| Some(1))
+        let has_any = self.ask()?.read("book.json")?.is_some();
+        Ok(Some(u64::from(has_any)))
     }
 }
 
@@ -49,7 +50,7 @@ fn a_folder_and_one_with_a_copy_pass_the_suite() {
         Cabinet::open(&home.path().join(made.get().to_string())).unwrap()
     };
     conformance::check(&|| Arc::new(next()));
-    conformance::check(&|| Arc::new(MirroredShelf::new(Arc::new(next()), next())));
+    conformance::check(&|| Arc::new(MirroredShelf::new(Arc::new(next()), next(), "book.json")));
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn a_copy_is_read_and_never_changed_while_the_truth_is_away() {
     let server = server(&home, "server");
     let mirrored = |name: &str| {
         let copy = Cabinet::open(&home.path().join(name)).unwrap();
-        MirroredShelf::new(server.clone(), copy)
+        MirroredShelf::new(server.clone(), copy, "book.json")
     };
     let (here, there) = (mirrored("here"), mirrored("there"));
     let write = |shelf: &MirroredShelf, text: &str| {
@@ -78,11 +79,41 @@ fn a_copy_is_read_and_never_changed_while_the_truth_is_away() {
 }
 
 #[test]
+fn a_truth_that_lost_its_files_counts_as_away_until_it_is_brought_back() {
+    let home = tempfile::tempdir().unwrap();
+    let over = |name: &str| {
+        let copy = Cabinet::open(&home.path().join("copy")).unwrap();
+        MirroredShelf::new(server(&home, name), copy, "book.json")
+    };
+    let edits = |text: &str| {
+        let edit = |name: &str| Edit::Write(name.to_owned(), text.as_bytes().to_vec());
+        vec![edit("a.json"), edit("book.json")]
+    };
+    let write = |shelf: &MirroredShelf, text: &str| {
+        let edits = edits(text);
+        shelf.change("book.json", &mut |_| Ok(edits.clone()))
+    };
+    write(&over("right"), "one").unwrap();
+    let wrong = over("wrong");
+    for name in ["a.json", "book.json"] {
+        assert_eq!(wrong.read(name).unwrap().unwrap(), b"one");
+    }
+    let refused = write(&wrong, "two").unwrap_err().to_string();
+    assert!(refused.contains("bring the database back"), "{refused}");
+    assert!(wrong.last_change().is_err(), "it cannot be asked");
+    assert_eq!(wrong.truth.read("book.json").unwrap(), None, "left alone");
+    let right = over("right");
+    assert!(right.last_change().is_ok());
+    write(&right, "two").unwrap();
+    assert_eq!(right.read("book.json").unwrap().unwrap(), b"two");
+}
+
+#[test]
 fn a_copy_is_bounded_and_keeps_what_is_new() {
     let home = tempfile::tempdir().unwrap();
     let server = server(&home, "server");
     let copy = Cabinet::open(&home.path().join("copy")).unwrap();
-    let shelf = MirroredShelf::new(server.clone(), copy);
+    let shelf = MirroredShelf::new(server.clone(), copy, "book.json");
     for n in 0..COPY_FILES_MAX + 10 {
         let edit = Edit::Write(format!("{n}.json"), vec![1]);
         let done = shelf.change("book.json", &mut |_| Ok(vec![edit.clone()]));

@@ -10,10 +10,15 @@ use super::*;
 
 const SECRET: &str = "a secret of all replicas, of 32 bytes or more";
 
+/// The field of the configuration, as messages name it.
+const FIELD: &str = "database.shared_secret";
+
 /// A database that can be away, or be another one.
 struct Server {
     kept: Mutex<Arc<MemoryKeys>>,
     is_away: AtomicBool,
+    /// It takes changes, and then cannot be read.
+    is_unread: AtomicBool,
 }
 
 impl Server {
@@ -21,6 +26,7 @@ impl Server {
         Arc::new(Self {
             kept: Mutex::default(),
             is_away: AtomicBool::new(false),
+            is_unread: AtomicBool::new(false),
         })
     }
 
@@ -44,6 +50,9 @@ impl Keys for Server {
         self.kept()?.replace(row)
     }
     fn find(&self, id: &str) -> Result<Option<KeyRow>, KeysError> {
+        if self.is_unread.load(Ordering::Relaxed) {
+            return Err(KeysError::Unavailable("it went away".to_owned()));
+        }
         self.kept()?.find(id)
     }
     fn list(&self, filter: &KeyFilter) -> Result<Vec<KeyRow>, KeysError> {
@@ -165,6 +174,37 @@ fn a_key_of_one_replica_works_on_another_until_either_revokes_it() {
     assert_eq!(id_of(&one, &secret), None);
     assert!(streams.is_cut());
     assert_eq!(active(&one), Some(0.0));
+}
+
+/// What was kept is in force where it is answered, whatever comes after.
+#[test]
+fn a_change_is_in_force_also_if_the_database_goes_right_after_it() {
+    let here = tempfile::tempdir().unwrap();
+    let server = Server::new();
+    let keys = open(here.path(), &server).unwrap();
+    let (row, old) = make(&keys);
+    let minted = keys.desk.mint(Some(&row.id)).unwrap();
+    let mut rotated = row.clone();
+    rotated.secrets[0].digest = minted.digest;
+    let rotated = server.replace(&rotated).unwrap();
+    server.is_unread.store(true, Ordering::Relaxed);
+    keys.desk.publish(&rotated);
+    assert_eq!(id_of(&keys, &minted.secret), Some(row.id.clone()));
+    assert_eq!(id_of(&keys, &old), None);
+    // What is late brings nothing back: neither an older secret nor the key.
+    keys.desk.publish(&row);
+    assert_eq!(id_of(&keys, &old), None);
+    server.is_unread.store(false, Ordering::Relaxed);
+    let revoked = revoke(&server, &row.id);
+    server.is_unread.store(true, Ordering::Relaxed);
+    keys.desk.publish(&revoked);
+    keys.desk.publish(&rotated);
+    assert_eq!(id_of(&keys, &minted.secret), None);
+    server.is_unread.store(false, Ordering::Relaxed);
+    keys.desk.look();
+    server.is_unread.store(true, Ordering::Relaxed);
+    keys.desk.publish(&rotated);
+    assert_eq!(id_of(&keys, &minted.secret), None);
 }
 
 #[test]
@@ -310,7 +350,7 @@ fn keys_of_a_folder_are_brought_into_the_database_or_the_start_is_refused() {
     let server = Server::new();
     let why = refused(open(here.path(), &server));
     assert!(
-        why.contains("2 virtual keys") && why.contains("hex:"),
+        why.contains("2 virtual keys") && why.contains("hex:") && why.contains(FIELD),
         "{why}"
     );
     assert_eq!(server.last_change().unwrap(), 0, "nothing was changed");
@@ -373,6 +413,9 @@ fn a_copy_of_another_secret_is_not_used() {
     for wrong in ["hex:", "hex:12", "hex:zz"] {
         let read = SharedKey::of(&Secret::new(wrong.to_owned()));
         let why = read.map(|_| ()).unwrap_err().to_string();
-        assert!(why.contains("64 hexadecimal digits"), "{why}");
+        assert!(
+            why.contains("64 hexadecimal digits") && why.contains(FIELD),
+            "{why}"
+        );
     }
 }
