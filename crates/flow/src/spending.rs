@@ -11,6 +11,7 @@
 //! meanwhile and what is told of it (`purse`).
 
 pub(crate) mod alerts;
+mod ask;
 mod closer;
 mod effects;
 mod fingerprint;
@@ -35,6 +36,7 @@ use crate::arrived::Arrived;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::purse::{Purse, row, told};
+use ask::subject_of;
 use closer::Why;
 use quoted::Quoted;
 
@@ -194,10 +196,7 @@ impl Exchange {
         let noted = self.note_under_way();
         if let (Err(_), Some(spending)) = (&noted, &mut self.spending) {
             let taken: Vec<_> = spending.draws.drain(before..).collect();
-            let mut none = taken.iter().map(|(draw, _)| (draw, 0));
-            self.flow.counters.settle(&mut none);
-            let freed = taken.iter().map(|(draw, _)| draw.counter);
-            self.flow.lines.freed(freed);
+            self.flow.give_back(taken.iter().map(|(draw, _)| draw));
         }
         noted
     }
@@ -210,17 +209,15 @@ impl Exchange {
 
     /// What the call is counted by.
     pub(crate) fn subject<'a>(&'a self, attempt: Option<Attempted<'a>>) -> Subject<'a> {
-        let who = &self.record.who;
+        let request = &self.record.request;
         Subject {
-            tenant: who.tenant.as_deref().unwrap_or_default(),
-            app: who.app.as_deref().unwrap_or_default(),
-            use_case: who.use_case.as_deref().unwrap_or_default(),
-            user: who.user.as_deref().unwrap_or_default(),
-            key: who.key_id.as_deref().unwrap_or_default(),
-            model: self.record.request.model.as_deref().unwrap_or_default(),
-            operation: self.route.operation.name(),
-            content: self.content.as_deref().unwrap_or_default(),
             attempt,
+            ..subject_of(
+                &self.record.who,
+                request.model.as_deref(),
+                self.route.operation,
+                self.content.as_deref(),
+            )
         }
     }
 
@@ -299,14 +296,7 @@ impl Exchange {
         if wants.is_empty() {
             return Ok(Admitted::default());
         }
-        let (counters, now_us) = (&self.flow.counters, self.now_us());
-        match counters.admit(now_us, subject, &wants) {
-            Err(Refused::Short) => match counters.fetch(now_us, subject, &wants) {
-                Some(fetched) => fetched.await,
-                None => Err(Refused::Unavailable),
-            },
-            other => other,
-        }
+        self.flow.ask(self.now_us(), subject, &wants).await
     }
 
     /// The thresholds that were reached. Budgets that cannot hold the call

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use contract::Operation;
 use contract::seams::Going;
+use evidence::Decision;
 use meter::{Admitted, Amounts, Attempted, Breach, Draw, Refused, Subject};
 use routing::Candidate;
 
@@ -16,6 +17,7 @@ use crate::Flow;
 use crate::asking::Asking;
 use crate::exchange::Exchange;
 use crate::purse::slices::{More, Terms};
+use crate::spending::ask::subject_of;
 use crate::spending::quoted::Quoted;
 
 /// Rows of a call beyond which all that is left is reserved at once: they are
@@ -99,9 +101,7 @@ impl Exchange {
             Box::pin(async move { whose.take(now_us, &amounts).await }),
         )
     }
-}
 
-impl Exchange {
     /// Holds a further slice; whether it does.
     pub(crate) fn take_slice(&mut self, more: More, output: u64) -> bool {
         self.note_once(&more.of_caller.would_refuse);
@@ -124,7 +124,8 @@ impl Exchange {
             return true;
         }
         purse.draws = before;
-        give_back(&self.flow, taken.iter().map(|(draw, _)| draw));
+        self.flow.give_back(taken.iter().map(|(draw, _)| draw));
+        self.note_none("not_written_down");
         false
     }
 
@@ -144,8 +145,19 @@ impl Exchange {
     pub(crate) fn note_no_slice(&mut self, refused: &Refused) {
         match refused {
             Refused::Breached(breaches) => self.note_once(breaches),
-            Refused::Full | Refused::Short | Refused::Unavailable => {}
+            Refused::Full => self.note_none("counters_full"),
+            Refused::Short | Refused::Unavailable => self.note_none("counters_unavailable"),
         }
+    }
+
+    /// Tells why there is no further slice, where no limit is to blame.
+    fn note_none(&mut self, reason: &'static str) {
+        self.record.decisions.push(Decision {
+            stage: "reserve".into(),
+            verdict: "deny".into(),
+            reason: reason.into(),
+            ..Decision::default()
+        });
     }
 }
 
@@ -155,7 +167,7 @@ struct Whose {
     quoted: Quoted,
     who: evidence::Identity,
     model: Option<Arc<str>>,
-    operation: &'static str,
+    operation: Operation,
     content: Option<Box<str>>,
     /// Provider and model of the attempt.
     attempt: Option<(Arc<str>, Arc<str>)>,
@@ -170,25 +182,19 @@ impl Whose {
             quoted: Quoted::of(exchange),
             who: record.who.clone(),
             model: record.request.model.clone(),
-            operation: exchange.route.operation.name(),
+            operation: exchange.route.operation,
             content: exchange.content.clone(),
             attempt: attempt.map(|it| (it.provider.clone(), it.model.clone())),
         }
     }
 
     fn subject(&self) -> Subject<'_> {
-        let who = &self.who;
-        Subject {
-            tenant: who.tenant.as_deref().unwrap_or_default(),
-            app: who.app.as_deref().unwrap_or_default(),
-            use_case: who.use_case.as_deref().unwrap_or_default(),
-            user: who.user.as_deref().unwrap_or_default(),
-            key: who.key_id.as_deref().unwrap_or_default(),
-            model: self.model.as_deref().unwrap_or_default(),
-            operation: self.operation,
-            content: self.content.as_deref().unwrap_or_default(),
-            attempt: None,
-        }
+        subject_of(
+            &self.who,
+            self.model.as_deref(),
+            self.operation,
+            self.content.as_deref(),
+        )
     }
 
     async fn take(self, now_us: u64, amounts: &Amounts) -> Result<More, Refused> {
@@ -227,14 +233,7 @@ impl Whose {
         if wants.is_empty() {
             return Ok(Admitted::default());
         }
-        let counters = &self.flow.counters;
-        match counters.admit(now_us, subject, &wants) {
-            Err(Refused::Short) => match counters.fetch(now_us, subject, &wants) {
-                Some(fetched) => fetched.await,
-                None => Err(Refused::Unavailable),
-            },
-            other => other,
-        }
+        self.flow.ask(now_us, subject, &wants).await
     }
 }
 
@@ -246,15 +245,8 @@ struct Taken<'f> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        give_back(self.flow, self.taken.draws.iter());
+        self.flow.give_back(self.taken.draws.iter());
     }
-}
-
-/// Gives back what is not held after all, and tells those who wait for it.
-fn give_back<'d>(flow: &Flow, draws: impl Iterator<Item = &'d Draw> + Clone) {
-    let mut none = draws.clone().map(|draw| (draw, 0));
-    flow.counters.settle(&mut none);
-    flow.lines.freed(draws.map(|draw| draw.counter));
 }
 
 /// Shares what was settled out among the draws of one counter: each is used up

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use contract::seams::Going;
@@ -210,7 +210,7 @@ fn a_long_stream_keeps_one_row_for_each_window() {
 
 /// Counters that have to ask others first, who let one wake pass.
 #[derive(Default)]
-struct Asking(LocalCounters);
+struct Asking(LocalCounters, AtomicBool);
 
 impl Counters for Asking {
     fn admit(&self, _: u64, _: &Subject<'_>, _: &[Want<'_>]) -> Result<Admitted, Refused> {
@@ -233,7 +233,10 @@ impl Counters for Asking {
                 }
             })
             .await;
-            self.0.admit(now_us, subject, wants)
+            match self.1.load(Ordering::SeqCst) {
+                true => Err(Refused::Unavailable),
+                false => self.0.admit(now_us, subject, wants),
+            }
         }))
     }
 
@@ -302,4 +305,40 @@ fn slices_that_others_are_asked_for_are_waited_for_and_given_back() {
         assert_eq!(reserved, 0, "after {polls}");
         assert!(settled > 0);
     }
+}
+
+/// Why there is no further slice is told, also where no limit is to blame.
+#[test]
+fn counters_that_go_away_end_a_stream_and_say_so() {
+    let world = sliced(
+        vec![budget(Measure::OutputTokens, 900)],
+        100,
+        words(900, false),
+    );
+    let mut flow = Arc::into_inner(world.flow).expect("nobody else has it");
+    let counters = Arc::new(Asking::default());
+    flow.counters = counters.clone();
+    let world = World {
+        flow: Arc::new(flow),
+        ..world
+    };
+    let exchange = opened(&world);
+    let reply = futures_executor::block_on(exchange.run(Ok(LONG.into())));
+    counters.1.store(true, Ordering::SeqCst);
+    let ReplyBody::Stream(mut stream) = reply.body else {
+        panic!("no stream");
+    };
+    let mut body = Vec::new();
+    while let Some(bytes) = futures_executor::block_on(poll_fn(|cx| stream.poll_next(cx))) {
+        body.extend_from_slice(&bytes.expect("no cut"));
+    }
+    let body = String::from_utf8_lossy(&body);
+    assert!(body.contains("\"finish_reason\":\"length\""), "{body}");
+    let record = world.records().pop().expect("a record");
+    let mut told = record.decisions.iter();
+    assert!(
+        told.any(|it| it.reason == "counters_unavailable"),
+        "{record:?}"
+    );
+    assert_eq!(rows(&world, "a-budget"), [(100, 100)]);
 }
